@@ -1,0 +1,1 @@
+"""What an agent can do: one function a command, found by its spec."""

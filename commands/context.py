@@ -1,0 +1,80 @@
+"""What a command may touch: protocols that the layer above fills in."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from commands.cancel import Cancel
+
+if TYPE_CHECKING:
+    from commands.command import Catalogue
+    from commands.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A process that ended. Outputs hold head and tail when they were too long.
+
+    `exit` is the exit status, 128 + n for signal n. `stopped` says why it was ended by us:
+    "time", "cancel", "output" (too much), or "" when it ended by itself. `seconds` is wall time.
+    """
+
+    exit: int
+    stdout: bytes
+    stderr: bytes
+    seconds: float
+    stopped: str = ""
+
+
+class Cage(Protocol):
+    """Runs programs where they can do no harm; nothing of theirs outlives the call."""
+
+    @property
+    def kind(self) -> str:
+        """bubblewrap, landlock or none."""
+        ...
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        cancel: Cancel,
+        stdin: bytes = b"",
+    ) -> Finished:
+        """Run argv in the workspace to its end; never raises for what the program does."""
+        ...
+
+
+class Memories(Protocol):
+    """Long-term memory, as far as a command needs it."""
+
+    def remember(self, text: str) -> None:
+        """Keep a text for later steps and sessions; durable on return."""
+        ...
+
+    def recall(self, query: str) -> str:
+        """The nearest memories as text, labelled, best first; "" when there are none."""
+        ...
+
+
+class Results(Protocol):
+    """Whole results of earlier steps."""
+
+    def read(self, step: int) -> str | None:
+        """The whole text of that step's result; None when there was none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one command of one step may touch."""
+
+    workspace: "Workspace"
+    cage: Cage
+    memories: Memories
+    results: Results
+    catalogue: "Catalogue"
+    cancel: Cancel
+    command_timeout_s: float
+    ask: Callable[[str], str] | None  # puts a question to the person; None when there is none

@@ -1,0 +1,1 @@
+"""Kinds of cage for commands, and the choice between them."""
