@@ -113,6 +113,10 @@ class Rejected(ModelFault):
     """Trying again can't help: key, quota, unknown model, a request it won't take."""
 
 
+class FormatRefused(ModelFault):
+    """The server won't take the `format` that was asked for; a plainer one may do."""
+
+
 class TooLong(ModelFault):
     """The prompt doesn't fit. `window` is the size the server named, in tokens, or None."""
 
@@ -131,6 +135,11 @@ class Model(Protocol):
     @property
     def card(self) -> ModelCard:
         """What is known of the model; may learn (the window from an error)."""
+        ...
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it is worth asking for embeddings: a model is named and none was refused."""
         ...
 
     def complete(

@@ -37,6 +37,18 @@ class CommandError(Exception):
     """The model must act: the message says what was wrong and what to do instead."""
 
 
+class Refusal(CommandError):
+    """A command that the rules forbid: final, the model must take another way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One of several results in one, with a head line of its own."""
+
+    head: str
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a command gives back. `ok=False` is an ordinary outcome, not a fault of ours.
@@ -49,9 +61,11 @@ class Result:
     text: str = ""
     note: str = ""
     ok: bool = True
+    refused: bool = False  # the rules or a person forbade it
     source: str = "workspace"
     changed: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()  # instead of text
 
 
 @dataclass(frozen=True, slots=True)

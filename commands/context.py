@@ -34,6 +34,11 @@ class Cage(Protocol):
         """bubblewrap, landlock or none."""
         ...
 
+    @property
+    def network(self) -> bool:
+        """Whether programs reach the network."""
+        ...
+
     def run(
         self,
         argv: Sequence[str],

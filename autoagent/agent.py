@@ -1,0 +1,294 @@
+"""The loop: think, act, record, until the goals are reached or a limit says stop."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from autoagent import budget
+from autoagent.approval import Person, needs_person, scope_of
+from autoagent.calling import Caller, Ended
+from autoagent.ending import Proof, ended_by, go_on
+from autoagent.events import (
+    Changed,
+    Event,
+    Executed,
+    Executing,
+    Fed,
+    Noticed,
+    Recalled,
+    Stopped,
+)
+from autoagent.longterm import LongTerm, text_of
+from autoagent.model import Cancelled, Model, ModelFault, Usage
+from autoagent.reading import MOST_REFUSALS, read
+from autoagent.running import Runner, failure
+from autoagent.state import Past, Pending, State
+from autoagent.stuck import NUDGE_AT, STOP_AT
+from commands.cancel import Cancel
+from commands.command import Catalogue, CommandError, CommandSpec, Result
+
+Turn = Generator[Sequence[Event], None, None]
+
+
+@dataclass(slots=True)
+class Agent:
+    """One agent on one journal. `record` puts events on disk; they are folded into the
+    state and given out only then."""
+
+    state: State
+    record: Callable[[Sequence[Event]], None]
+    model: Model
+    caller: Caller
+    catalogue: Catalogue
+    runner: Runner
+    memory: LongTerm | None
+    proof: Proof
+    cancel: Cancel
+    person: Person | None
+    holds_secret: Callable[[str], str | None]
+
+    def run(self) -> Iterator[Event]:
+        """Work until the run stops; the last event is `Stopped`."""
+        while self.state.stopped is None:
+            try:
+                for events in self._turn():
+                    yield from self._recorded(events)
+            except Cancelled:
+                continue  # the next turn asks or stops
+            except Ended as end:
+                yield from self._recorded([go_on(end.stopped, self.state)])
+
+    def _turn(self) -> Turn:
+        yield from self._heed()
+        if self.state.pending is None:
+            yield from self._think()
+        else:
+            yield from self._act(self.state.pending)
+
+    def _recorded(self, events: Sequence[Event]) -> Iterator[Event]:
+        self.record(events)
+        for event in events:
+            self.state.apply(event)
+        yield from events
+
+    # Think: what the person said, what memory holds, the model's reply.
+
+    def _heed(self) -> Turn:
+        """Stop, or pass on what a person said."""
+        reason = self.cancel.reason
+        if reason is not None:
+            words = self.person.interrupted() if self.person and reason == "interrupt" else None
+            if words is None:
+                raise Ended(ended_by(reason, self.state, self.caller.elapsed_s))
+            self.cancel.clear()
+            yield [Fed(words)] if words else []
+        if self.person is not None:
+            yield [Fed(words) for words in self.person.heard()]
+
+    def _think(self) -> Turn:
+        step = self.state.step + 1
+        yield self._warnings()
+        if self.memory is not None and self.state.refusals == 0:
+            yield from self._recall(step, self.memory)
+        completion, usage = yield from self.caller.completion(step)
+        event = read(step, completion, usage, self.holds_secret)
+        yield [event]
+        yield self._judged()
+
+    def _warnings(self) -> list[Event]:
+        """What the model must know before its next reply; Ended when it goes in circles."""
+        state = self.state
+        repeats = state.pattern.repeats
+        if repeats >= STOP_AT:
+            text = f"The agent was stuck: the same {repeats} times, {state.past[-1].name} last."
+            raise Ended(Stopped("stuck", 7, text, elapsed_s=self.caller.elapsed_s))
+        events: list[Event] = []
+        if repeats >= NUDGE_AT and not state.nudged:
+            text = f"the same command gave the same result {repeats} times: do something else"
+            events.append(Noticed("stuck", text, told=True))
+        for key, text in budget.milestones(state.limits, state.spent, state.step):
+            if key not in state.noticed:
+                events.append(Noticed("limit", text, told=True, key=key))
+        return events
+
+    def _judged(self) -> list[Event]:
+        """After a reply: a stricter format when it couldn't be read twice, the end after three."""
+        state = self.state
+        if state.refusals >= MOST_REFUSALS:
+            text = f"The model's replies could not be used, {state.refusals} times in a row."
+            raise Ended(Stopped("stuck", 7, text, elapsed_s=self.caller.elapsed_s))
+        if state.refusals == MOST_REFUSALS - 1 and state.format != "json_schema":
+            return [Changed(format="json_object" if state.format == "text" else "json_schema")]
+        return []
+
+    # Memory: keep the last step, bring back what is near to it.
+
+    def _recall(self, step: int, memory: LongTerm) -> Turn:
+        state = self.state
+        if state.recalled_step == step:
+            return
+        last = state.past[-1] if state.past else None
+        query = text_of(last) if last else "\n".join(state.goals)
+        if last is None and memory.empty:
+            return
+        vectors, usage = yield from self._embedded(step, [query])
+        memory.look_at(state)
+        if last is not None:
+            memory.keep(last, vectors.get(query))
+        memos = memory.nearest(query, vectors.get(query), state)
+        if memos or usage:
+            yield [Recalled(step, tuple(memos), usage)]
+
+    def _keep_last(self, memory: LongTerm) -> Turn:
+        """The last step of a run, which no further call would store."""
+        last: Past = self.state.past[-1]
+        vectors, usage = yield from self._embedded(last.step, [text_of(last)])
+        memory.look_at(self.state)
+        memory.keep(last, vectors.get(text_of(last)))
+        if usage:
+            yield [Recalled(last.step, (), usage)]
+
+    def _embedded(
+        self, step: int, texts: list[str]
+    ) -> Generator[Sequence[Event], None, tuple[Mapping[str, Sequence[float]], Usage | None]]:
+        """Vectors by text, and what they cost; nothing where there are none to be had.
+
+        When usage is given back, an event with it must follow to settle the reservation.
+        """
+        if self.memory is None or not self.model.embeds:
+            return {}, None
+        tokens = sum(map(self.runner.count, texts)) + len(texts)
+        reserved = self.caller.reserve_embedding(step, tokens)
+        if reserved is None:
+            return {}, None
+        yield [reserved]
+        try:
+            embedded = self.model.embed(texts, cancel=self.cancel)
+        except Cancelled:
+            raise
+        except ModelFault as fault:
+            text = f"Memories are ranked by words alone this time: {fault}"
+            yield [Recalled(step), Noticed("memory", text, key="embedding fault")]
+            return {}, None
+        if embedded is None:
+            text = "The server has no embeddings: memories are ranked by words alone."
+            yield [Recalled(step), Noticed("memory", text, key="no embeddings")]
+            return {}, None
+        self.memory.model = embedded.model
+        usage = embedded.usage or Usage(tokens, 0, cost=reserved.cost, estimated=True)
+        if usage.cost is None:
+            usage = replace(usage, cost=reserved.cost)
+        return dict(zip(texts, embedded.vectors, strict=True)), usage
+
+    # Act: who must agree, then the command, at most once.
+
+    def _act(self, pending: Pending) -> Turn:
+        step, command = pending.step, pending.reply.command
+        if pending.executing:
+            yield [self._interrupted(pending)]
+            return
+        try:
+            spec = self.catalogue.find(command.name)
+            args = spec.checked(command.args)
+        except CommandError as error:
+            yield [self._executed(pending, command.name, command.args, failure(error))]
+            return
+        if not pending.decided and self._needs_person(spec, pending):
+            yield from self._ask(pending, spec)
+            return
+        yield from self._embed_ahead(step, spec, args)
+        yield [Executing(step)]
+        if spec.name == "finish":
+            yield from self._finish(pending, args)
+        elif spec.name == "give_up":
+            yield from self._give_up(pending, args)
+        else:
+            yield [self.runner.run(step, spec, args, self.state.window)]
+
+    def _needs_person(self, spec: CommandSpec, pending: Pending) -> bool:
+        return needs_person(
+            self.state,
+            spec,
+            pending.reply.command,
+            attended=self.person is not None,
+            caged=self.runner.context.cage.kind != "none",
+        )
+
+    def _ask(self, pending: Pending, spec: CommandSpec) -> Turn:
+        assert self.person is not None
+        caged = self.runner.context.cage.kind != "none"
+        scope = scope_of(pending.reply.command, spec, caged=caged)
+        answer = self.person.decide(pending.step, pending.reply, scope)
+        if answer.decided is None:
+            if self.cancel.reason is not None:
+                return  # the next turn asks for words, or stops
+            raise Ended(ended_by("interrupt", self.state, self.caller.elapsed_s))
+        events: list[Event] = [answer.decided]
+        match answer.decided.verdict:
+            case "refuse":
+                events.append(self._not_run(pending, "not run: the user refused it", refused=True))
+            case "criticise":
+                events.append(self._not_run(pending, "not run", _CRITICISE))
+        if answer.words:
+            events.append(Fed(answer.words))
+        yield events
+
+    def _embed_ahead(self, step: int, spec: CommandSpec, args: Mapping[str, Any]) -> Turn:
+        """Vectors for what a memory command is about, paid for before it runs."""
+        if self.memory is None:
+            return
+        self.memory.look_at(self.state)
+        if spec.name in ("remember", "recall"):
+            texts = [value for value in args.values() if isinstance(value, str)]
+            self.memory.vectors, usage = yield from self._embedded(step, texts)
+            if usage:
+                yield [Recalled(step, (), usage)]
+
+    def _finish(self, pending: Pending, args: dict[str, Any]) -> Turn:
+        """Done, if every proof holds; a failing one goes back to the model."""
+        for check in self.proof.checks(pending.step):
+            yield [check]
+            if check.exit != 0:
+                yield [self._executed(pending, "finish", {}, self.proof.failed(check))]
+                return
+        verified = True if self.proof.command_lines else None
+        yield [self._executed(pending, "finish", {}, Result(args["answer"], note="done"))]
+        if self.memory is not None:
+            yield from self._keep_last(self.memory)
+        raise Ended(Stopped("done", 0, args["answer"], verified, elapsed_s=self.caller.elapsed_s))
+
+    def _give_up(self, pending: Pending, args: dict[str, Any]) -> Turn:
+        yield [self._executed(pending, "give_up", {}, Result(args["reason"], note="gave up"))]
+        if self.memory is not None:
+            yield from self._keep_last(self.memory)
+        refused = bool(self.state.refused)
+        stopped = Stopped("refused", 6, "") if refused else Stopped("gave_up", 3, "")
+        elapsed_s = self.caller.elapsed_s
+        raise Ended(replace(stopped, answer=args["reason"], elapsed_s=elapsed_s))
+
+    def _not_run(
+        self, pending: Pending, note: str, text: str = "", *, refused: bool = False
+    ) -> Executed:
+        command = pending.reply.command
+        result = Result(text, note=note, ok=False, refused=refused, source="person")
+        return self._executed(pending, command.name, command.args, result)
+
+    def _interrupted(self, pending: Pending) -> Executed:
+        command = pending.reply.command
+        result = Result(_MAYBE, note="interrupted", ok=False)
+        return self._executed(pending, command.name, command.args, result)
+
+    def _executed(
+        self, pending: Pending, name: str, args: dict[str, Any], result: Result
+    ) -> Executed:
+        return self.runner.executed(pending.step, name, args, result, self.state.window)
+
+
+_MAYBE = (
+    "The run was interrupted while this command ran: it may or may not have taken effect. "
+    "Look before you repeat it."
+)
+_CRITICISE = (
+    "The user asks you to criticise this step: what is wrong with it, what could go wrong, "
+    "is there a better one? Then reply with the command you stand by."
+)

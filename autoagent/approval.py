@@ -1,0 +1,64 @@
+"""Who must agree to a command: the table of effects, and what a person can answer."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from autoagent.events import Decided
+from autoagent.reply import Command, Reply
+from autoagent.state import State
+from commands.command import CommandSpec
+
+_HARMLESS = ("read", "note", "ask", "end")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A person's answer to a question about a command.
+
+    `decided` is None when they leave instead. `words` are for the agent.
+    """
+
+    decided: Decided | None
+    words: str = ""
+
+
+class Person(Protocol):
+    """Someone at a terminal. Called from the agent's thread; each call returns when they
+    answered, and with "leave" when their input ended."""
+
+    def decide(self, step: int, reply: Reply, scope: str) -> Answer:
+        """May this command run? `scope` is what "always" would cover; "" when it can't."""
+        ...
+
+    def ask(self, question: str) -> str:
+        """The answer to the agent's question; "" for none."""
+        ...
+
+    def heard(self) -> list[str]:
+        """What they typed meanwhile, unasked, a line each."""
+        ...
+
+    def interrupted(self) -> str | None:
+        """After Ctrl-C: words for the agent, "" to go on, None to leave."""
+        ...
+
+
+def scope_of(command: Command, spec: CommandSpec, *, caged: bool) -> str:
+    """What "always" covers for this command: the exact line, or all of its name."""
+    if spec.effect == "execute":
+        exact = " ".join(str(value) for value in command.args.values())
+        return f"{spec.name}: {exact}" if caged else ""
+    return spec.name
+
+
+def needs_person(
+    state: State, spec: CommandSpec, command: Command, *, attended: bool, caged: bool
+) -> bool:
+    """Whether somebody must be asked first. Unattended nobody is: what would have needed a
+    person was refused when the run started."""
+    if not attended or spec.effect in _HARMLESS:
+        return False
+    if spec.effect == "execute" and not caged:
+        return True
+    scope = scope_of(command, spec, caged=caged)
+    return state.free_steps == 0 and scope not in state.always

@@ -1,0 +1,114 @@
+"""Hard limits: what the next call may cost at most must fit, or it isn't made."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from autoagent.events import Limits, Purpose, Reserved
+from autoagent.model import Price
+from autoagent.state import Spent
+
+Resource = Literal["steps", "tokens", "cost", "time"]
+
+SMALLEST_COMPLETION = 512
+"""Tokens; with less room a reply would only be cut, so the limit counts as reached."""
+
+_MILESTONES = (0.9, 0.75, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """A limit that the next call would pass."""
+
+    resource: Resource
+    message: str
+    option: str  # that raises the limit, with a value that gives room
+
+
+def reserve(
+    step: int,
+    purpose: Purpose,
+    prompt: int,
+    completion: int,
+    price: Price | None,
+    limits: Limits,
+    spent: Spent,
+    elapsed_s: float,
+) -> Reserved | Exhausted:
+    """Set aside what a call of so many tokens may cost; a smaller completion where that fits.
+
+    prompt and completion in tokens. The prompt is taken at its full price: what the cache
+    will save isn't known before.
+    """
+    if purpose == "step" and step > limits.steps:
+        return _exhausted("steps", limits, f"{limits.steps} steps are done")
+    if limits.time_s is not None and elapsed_s >= limits.time_s:
+        return _exhausted("time", limits, f"{duration(limits.time_s)} are over")
+    smallest = min(completion, SMALLEST_COMPLETION)
+    room = min(completion, limits.tokens - spent.tokens - prompt)
+    if room < smallest:
+        used = f"{spent.tokens:,} of {limits.tokens:,} tokens are used and the next call may "
+        return _exhausted("tokens", limits, used + f"need {prompt + smallest:,}")
+    if price is None:
+        return Reserved(step, purpose, prompt, room, None, elapsed_s)
+    if limits.cost is not None:
+        left = limits.cost - spent.cost - price.cost(prompt, 0)
+        if price.completion > 0:
+            room = min(room, int(left / price.completion * 1e6))
+        if left < 0 or room < smallest:
+            dearest = price.cost(prompt, smallest)
+            used = f"{money(spent.cost)} of {money(limits.cost)} are used and the next call may "
+            return _exhausted("cost", limits, used + f"cost {money(dearest)}")
+    return Reserved(step, purpose, prompt, room, price.cost(prompt, room), elapsed_s)
+
+
+def _exhausted(resource: Resource, limits: Limits, message: str) -> Exhausted:
+    match resource:
+        case "steps":
+            option = f"--max-steps {limits.steps * 2}"
+        case "tokens":
+            option = f"--max-tokens {limits.tokens * 2}"
+        case "cost":
+            option = f"--max-cost {(limits.cost or 0) * 2:g}"
+        case "time":
+            option = f"--max-time {duration((limits.time_s or 0) * 2)}"
+    return Exhausted(resource, message, option)
+
+
+def milestones(limits: Limits, spent: Spent, step: int) -> list[tuple[str, str]]:
+    """(key, sentence for the model) of each limit's newest milestone: 50, 25, 10 % left."""
+    said: list[tuple[str, str]] = []
+    rows: list[tuple[str, float, float | None, str]] = [
+        ("steps", step, limits.steps, f"{limits.steps - step} of {limits.steps} steps are left"),
+        (
+            "tokens",
+            spent.tokens,
+            limits.tokens,
+            f"{limits.tokens - spent.tokens:,} of {limits.tokens:,} tokens are left",
+        ),
+    ]
+    if limits.cost is not None:
+        left = f"{money(limits.cost - spent.cost)} of {money(limits.cost)} are left"
+        rows.append(("cost", spent.cost, limits.cost, left))
+    if limits.time_s is not None:
+        left_s = max(0.0, limits.time_s - spent.elapsed_s)
+        left = f"{duration(left_s)} of {duration(limits.time_s)} are left"
+        rows.append(("time", spent.elapsed_s, limits.time_s, left))
+    for name, used, limit, sentence in rows:
+        passed = next((m for m in _MILESTONES if limit and used >= m * limit), None)
+        if passed is not None:
+            said.append((f"{name} {passed}", sentence))
+    return said
+
+
+def money(usd: float) -> str:
+    """ "$1.50"; four digits below a cent, so that small sums aren't shown as nothing."""
+    return f"${usd:.2f}" if usd >= 0.01 or usd == 0 else f"${usd:.4f}"
+
+
+def duration(seconds: float) -> str:
+    """ "90s", "30m", "1h30m": as --max-time takes it."""
+    whole = round(seconds)
+    if whole < 120 or whole % 60:
+        return f"{whole}s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}h{minutes}m" if hours and minutes else f"{hours}h" if hours else f"{minutes}m"

@@ -1,0 +1,238 @@
+"""One model call that is paid for beforehand and tried again where that has a reason."""
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+
+from autoagent import budget, history
+from autoagent.budget import Exhausted
+from autoagent.events import Changed, Event, Reserved, Retried, Status, Stopped
+from autoagent.model import (
+    Cancelled,
+    Completion,
+    FormatRefused,
+    Model,
+    ModelFault,
+    NotListening,
+    Rejected,
+    TooLong,
+    Transient,
+    Usage,
+)
+from autoagent.state import State
+from autoagent.tokens import Counter
+from commands.cancel import Cancel
+
+Events = Generator[Sequence[Event], None, None]
+
+SMALLEST_WINDOW = 8000
+"""Tokens. With less there is no room for the commands, a result and a reply together."""
+
+_COMPLETION_SHARE = 4
+_LARGEST_COMPLETION = 8192
+_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
+_QUICK_PAUSES_S = (0.3, 0.7, 1.5)
+_CUTS = 4
+
+
+class Ended(Exception):
+    """The run is over; `stopped` says how."""
+
+    def __init__(self, stopped: Stopped) -> None:
+        super().__init__(stopped.answer)
+        self.stopped = stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a faulty server is borne with."""
+
+    total_s: float = 600.0  # from the first failed attempt of a call to the last
+    pauses_s: Sequence[float] = _PAUSES_S  # the last one again and again
+    quick_pauses_s: Sequence[float] = _QUICK_PAUSES_S  # when nothing listens
+
+
+class Caller:
+    """Makes the calls of one session: reserved, bounded, each attempt an event."""
+
+    def __init__(
+        self,
+        state: State,
+        model: Model,
+        cancel: Cancel,
+        count: Counter,
+        patience: Patience | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._state = state
+        self._model = model
+        self._cancel = cancel
+        self._count = count
+        self._patience = patience or Patience()
+        self._clock = clock
+        self._began = clock()
+        self._elapsed_before_s = state.spent.elapsed_s
+
+    @property
+    def elapsed_s(self) -> float:
+        """Of the whole session, in all its runs."""
+        return self._elapsed_before_s + self._clock() - self._began
+
+    @property
+    def cap(self) -> int:
+        """Tokens that a completion may have: a quarter of the window, at most 8,192."""
+        cap = min(self._state.window // _COMPLETION_SHARE, _LARGEST_COMPLETION)
+        return min(cap, self._model.card.max_completion or cap)
+
+    def completion(self, step: int) -> Generator[Sequence[Event], None, tuple[Completion, Usage]]:
+        """The model's answer to the prompt of the state, and what it cost.
+
+        Yields the events of reserving, retrying and cutting; raises Ended where no further
+        attempt has a reason to succeed.
+        """
+        attempt, cuts, failing_since = 1, 0, 0.0
+        while True:
+            yield from self._make_room()
+            reserved = self._reserved(step)
+            yield [reserved]
+            try:
+                completion = self._model.complete(
+                    history.messages(self._state),
+                    cap=reserved.completion,
+                    cancel=self._cancel,
+                    format=self._state.format,
+                )
+                return completion, self._usage(reserved, completion)
+            except TooLong as fault:
+                cuts += 1
+                yield from self._too_long(step, fault, cuts)
+            except FormatRefused as fault:
+                yield [Retried(step, attempt, str(fault), 0.0), Changed(format="text")]
+            except Cancelled:
+                raise
+            except ModelFault as fault:
+                failing_since = failing_since or self._clock()
+                wait_s = self._pause(fault, attempt, self._clock() - failing_since)
+                usage = self._broken_off(reserved, fault)
+                yield [Retried(step, attempt, str(fault), wait_s, usage)]
+                self._cancel.wait(wait_s)
+                attempt += 1
+            if self._cancel.reason is not None:
+                raise Cancelled("cancelled")
+
+    def _reserved(self, step: int) -> Reserved:
+        prompt = history.size(self._state, self._count)
+        room = self._state.window - prompt
+        return self._reserve(step, prompt, min(self.cap, max(room, 1)))
+
+    def _reserve(self, step: int, prompt: int, completion: int) -> Reserved:
+        state = self._state
+        price = self._model.card.price
+        outcome = budget.reserve(
+            step, "step", prompt, completion, price, state.limits, state.spent, self.elapsed_s
+        )
+        if isinstance(outcome, Exhausted):
+            raise Ended(self.limit_reached(outcome))
+        return outcome
+
+    def reserve_embedding(self, step: int, tokens: int) -> Reserved | None:
+        """Set aside an embedding of so many tokens, at the price of a prompt, which is never
+        less; None when a limit leaves no room."""
+        state = self._state
+        price = self._model.card.price
+        outcome = budget.reserve(
+            step, "embedding", tokens, 0, price, state.limits, state.spent, self.elapsed_s
+        )
+        return None if isinstance(outcome, Exhausted) else outcome
+
+    def limit_reached(self, exhausted: Exhausted) -> Stopped:
+        return Stopped(
+            "limit",
+            4,
+            f"A limit is reached: {exhausted.message}.",
+            go_on=exhausted.option,
+            elapsed_s=self.elapsed_s,
+        )
+
+    def _make_room(self) -> Events:
+        """Cut the history when prompt and completion don't fit the window together."""
+        state = self._state
+        if history.size(state, self._count) + self.cap <= state.window:
+            return
+        cut = history.cut(state, self._count)
+        if cut is not None:
+            yield [cut]
+        elif state.window - history.size(state, self._count) < budget.SMALLEST_COMPLETION:
+            raise Ended(self._no_room(state.window))
+
+    def _too_long(self, step: int, fault: TooLong, cuts: int) -> Events:
+        """The server's window is smaller than was thought, or counts more tokens."""
+        state = self._state
+        size = history.size(state, self._count)
+        window = fault.window if fault.window and fault.window < state.window else None
+        if window is not None and window < SMALLEST_WINDOW:
+            raise Ended(self._no_room(window))
+        events: list[Event] = [Retried(step, cuts, str(fault), 0.0)]
+        if window is not None:
+            events.append(Changed(window=window))
+        cut = history.cut(state, self._count, window or size)
+        if cuts > _CUTS or (cut is None and window is None):
+            raise Ended(self._no_room(fault.window or size))
+        yield events if cut is None else [*events, cut]
+
+    def _no_room(self, window: int) -> Stopped:
+        return self._stopped(
+            f"The model's window of {window:,} tokens is too small: autoagent needs at least "
+            f"{SMALLEST_WINDOW:,}, more with long goals or a long AGENTS.md. Give the model a "
+            "larger one (Ollama: num_ctx; llama.cpp: -c) or choose another with --model.",
+            2,
+        )
+
+    def _stopped(self, answer: str, exit_code: int = 5) -> Stopped:
+        status: Status = "unreachable" if exit_code == 5 else "error"
+        return Stopped(status, exit_code, answer, elapsed_s=self.elapsed_s)
+
+    def _pause(self, fault: ModelFault, attempt: int, failing_s: float) -> float:
+        """Seconds until the next attempt; Ended when another one has no reason to succeed."""
+        patience = self._patience
+        match fault:
+            case NotListening():
+                pauses, total_s = patience.quick_pauses_s, float("inf")
+                if attempt > len(pauses):
+                    raise Ended(self._stopped(f"{fault} Is the server running?"))
+                wait_s = pauses[attempt - 1]
+            case Transient(retry_after_s=asked):
+                pauses, total_s = patience.pauses_s, patience.total_s
+                wait_s = max(pauses[min(attempt, len(pauses)) - 1], asked or 0.0)
+            case Rejected():
+                raise Ended(self._stopped(str(fault)))
+            case _:
+                raise fault
+        if failing_s + wait_s > total_s:
+            tried = f"{attempt} attempts in {budget.duration(failing_s)}"
+            raise Ended(
+                self._stopped(
+                    f"{fault} The model did not answer: {tried}, and the next one would be in "
+                    f"{budget.duration(wait_s)}."
+                )
+            )
+        return wait_s
+
+    def _broken_off(self, reserved: Reserved, fault: ModelFault) -> Usage | None:
+        """What an answer that broke off probably cost; None when none had begun."""
+        if not fault.received:
+            return None
+        return self._priced(Usage(reserved.prompt, fault.received, estimated=True))
+
+    def _usage(self, reserved: Reserved, completion: Completion) -> Usage:
+        """The server's own count, or ours when it told none."""
+        if completion.usage is not None:
+            return self._priced(completion.usage)
+        written = self._count(completion.text) if completion.text else 0
+        return self._priced(Usage(reserved.prompt, written, estimated=True))
+
+    def _priced(self, usage: Usage) -> Usage:
+        price = self._model.card.price
+        if usage.cost is not None or price is None:
+            return usage
+        return replace(usage, cost=price.cost(usage.prompt, usage.completion, usage.cached))

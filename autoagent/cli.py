@@ -1,0 +1,88 @@
+"""The command line: options in, exit code out, nothing else."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from autoagent.errors import AutoAgentError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code. No traceback reaches the screen."""
+    typed = list(sys.argv[1:] if argv is None else argv)
+    if typed in (["--version"], ["version"]):
+        return _print(_version())
+    try:
+        return _dispatch(typed)
+    except AutoAgentError as error:
+        return _tell(error)
+    except KeyboardInterrupt:
+        _complain("Interrupted.")
+        return 130
+    except BrokenPipeError:
+        # Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except Exception as error:
+        return _internal(error)
+
+
+def _dispatch(typed: list[str]) -> int:
+    from autoagent import options
+
+    given = options.parse(typed)
+    match given.command:
+        case "help":
+            return _print(options.help_text(given.topic))
+        case "version":
+            return _print(_version())
+        case "run":
+            from autoagent import console
+
+            return console.run(given, os.environ)
+        case _:
+            from autoagent import subcommands
+
+            return subcommands.run(given, os.environ)
+
+
+def _version() -> str:
+    from autoagent import __version__
+
+    return f"autoagent {__version__}"
+
+
+def _print(text: str) -> int:
+    print(text, flush=True)  # noqa: T201
+    return 0
+
+
+def _tell(error: AutoAgentError) -> int:
+    _complain(str(error))
+    if error.go_on:
+        _complain(f"Go on with: {error.go_on}")
+    return error.exit_code
+
+
+def _complain(text: str) -> None:
+    """One line on standard error, harmless for a terminal."""
+    from autoagent.terminal.escape import escaped
+    from autoagent.terminal.output import Output
+
+    Output(sys.stderr).line(f"autoagent: {escaped(text)}")
+
+
+def _internal(error: Exception) -> int:
+    """A bug before or beside a session: the traceback goes into a file."""
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="autoagent-error-", suffix=".log", delete=False, errors="replace"
+    ) as log:
+        log.write(text)
+    _complain(
+        f"An internal error: {type(error).__name__}: {error}. The traceback is in {log.name}."
+    )
+    return 1

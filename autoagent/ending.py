@@ -1,0 +1,78 @@
+"""How a run ends: what proves it, what stopped it, how to go on."""
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from autoagent.budget import duration
+from autoagent.events import Stopped, Verified
+from autoagent.state import State
+from commands.cancel import Cancel, Reason
+from commands.command import Result
+from commands.context import Cage, Finished
+
+NOT_RUNNABLE = (126, 127)
+"""Exit statuses of a shell that found the command but can't run it, or didn't find it."""
+
+_SHOWN_BYTES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The --verify commands, run in the cage."""
+
+    command_lines: Sequence[str]
+    cage: Cage
+    cancel: Cancel
+    timeout_s: float
+    clean: Callable[[str], str]
+
+    def checks(self, step: int) -> Iterator[Verified]:
+        """Run one after the other; the caller stops at the first that fails."""
+        for line in self.command_lines:
+            done = self.cage.run(["bash", "-c", line], timeout_s=self.timeout_s, cancel=self.cancel)
+            text = self.clean(_said(done))
+            yield Verified(step, line, done.exit or int(bool(done.stopped)), text, done.seconds)
+
+    def failed(self, check: Verified) -> Result:
+        """The answer to a finish that the check doesn't bear out."""
+        note = f"not accepted: {check.command_line} exits with {check.exit}"
+        return Result(check.text, note=note, ok=False)
+
+
+def _said(done: Finished) -> str:
+    """The end of what a check printed, where its verdict stands."""
+    text = (done.stdout + done.stderr)[-_SHOWN_BYTES:].decode("utf-8", "replace")
+    why = {"time": "stopped by the time limit\n", "cancel": "interrupted\n"}.get(done.stopped, "")
+    return why + text
+
+
+def ended_by(reason: Reason, state: State, elapsed_s: float) -> Stopped:
+    """The end that a signal, or the time limit, brings."""
+    match reason:
+        case "interrupt":
+            stopped = Stopped("interrupted", 130, "Interrupted.")
+        case "terminate":
+            stopped = Stopped("interrupted", 143, "Terminated from outside.")
+        case "hangup":
+            stopped = Stopped("interrupted", 129, "The terminal hung up.")
+        case "time":
+            limit = state.limits.time_s or elapsed_s
+            text = f"A limit is reached: {duration(limit)} are over."
+            stopped = Stopped("limit", 4, text, go_on=f"--max-time {duration(limit * 2)}")
+    return replace(stopped, elapsed_s=elapsed_s)
+
+
+def go_on(stopped: Stopped, state: State) -> Stopped:
+    """With the command line that goes on from this end, ready to paste."""
+    assert state.started is not None
+    resume = f"autoagent --resume {shlex.quote(state.started.session)}"
+    match stopped.status:
+        case "done":
+            return replace(stopped, go_on=f"{resume} --goal '…'")
+        case "gave_up" | "stuck":
+            return replace(stopped, go_on=f"{resume} --goal 'another way to try'")
+        case "refused":
+            return replace(stopped, go_on=f"{resume} --interactive")
+        case _:
+            return replace(stopped, go_on=f"{resume} {stopped.go_on}".rstrip())

@@ -1,0 +1,334 @@
+"""The facts a run consists of, and their way to JSON and back."""
+
+import functools
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
+
+from autoagent.model import Format, Usage
+
+SCHEMA_VERSION = 1
+"""Of the journal. A journal of a newer one is refused, an older one would be read as it was."""
+
+Status = Literal[
+    "done", "gave_up", "limit", "unreachable", "refused", "stuck", "interrupted", "error"
+]
+Purpose = Literal["step", "embedding"]
+Verdict = Literal["run", "refuse", "edit", "criticise"]
+Topic = Literal["limit", "stuck", "memory", "model", "resume", "verify", "place"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the whole session may use. None: without a limit of that kind."""
+
+    steps: int
+    tokens: int  # prompt and completion, embeddings too
+    cost: float | None = None  # US dollars
+    time_s: float | None = None  # of running, pauses between resumes left out
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A session begins: all that its prompt is made of and that must not change under it."""
+
+    session: str
+    version: str
+    goals: tuple[str, ...]
+    system: str
+    opening: str  # the first user message
+    workspace: str
+    model: str
+    base_url: str
+    window: int  # tokens
+    limits: Limits
+    interactive: bool
+    cage: str
+    memory: str
+    verify: tuple[str, ...] = ()
+    protect: tuple[str, ...] = ()
+    secret: str = ""  # hexadecimal; marks of foreign text derive from it
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The session goes on in a new process, under these limits and with this model."""
+
+    limits: Limits
+    model: str
+    window: int
+    verify: tuple[str, ...] = ()
+    goals: tuple[str, ...] = ()  # added by the user
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What was learned of the model in the middle; None: as it was."""
+
+    window: int | None = None  # tokens
+    format: Format | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memo:
+    """One recalled memory, as the prompt shows it."""
+
+    id: int
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """Long-term memory was written and asked; settles the embedding that was reserved."""
+
+    step: int
+    memos: tuple[Memo, ...] = ()
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """The most that the next call can cost, set aside before it is made."""
+
+    step: int
+    purpose: Purpose
+    prompt: int  # tokens
+    completion: int  # tokens
+    cost: float | None  # US dollars
+    elapsed_s: float  # of the session, up to here
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """An attempt failed and another follows after a pause."""
+
+    step: int
+    attempt: int
+    reason: str
+    wait_s: float
+    usage: Usage | None = None  # when an answer had begun to come
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """The model's reply, read exactly."""
+
+    step: int
+    raw: str
+    thoughts: str
+    reasoning: str
+    plan: tuple[str, ...] | None
+    criticism: str
+    name: str
+    args: dict[str, Any]
+    read_as: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A reply that can't be run: `fault` is what the model reads of it."""
+
+    step: int
+    raw: str
+    excerpt: str  # what of it stays in the prompt
+    fault: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A person, or a rule in their place, decided about the command of the step.
+
+    `count` further steps run without asking; `scope` runs without asking from now on.
+    """
+
+    step: int
+    verdict: Verdict
+    reason: str = ""
+    name: str = ""  # of the edited command
+    args: dict[str, Any] | None = None
+    count: int = 0
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Executing:
+    """The command of the step is about to take effect."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What came of the command. `text` is what the model sees; `whole` names the file
+    beneath results/ that holds all of it when it was cut."""
+
+    step: int
+    name: str
+    about: str  # what the head line says of the arguments
+    ok: bool
+    refused: bool  # the rules or a person forbade it
+    note: str
+    text: str
+    source: str
+    changed: tuple[str, ...] = ()
+    whole: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The oldest steps, up to this one, left the prompt; the digest stands for them."""
+
+    step: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """A person's words to the agent."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something worth a line; `told` when the model reads it, too."""
+
+    topic: Topic
+    text: str
+    told: bool = False
+    key: str = ""  # so that it is said once
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A --verify command was run; step 0 is before the first call."""
+
+    step: int
+    command_line: str
+    exit: int
+    text: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The run ended. `answer` is what the user reads: the answer, or why it ended."""
+
+    status: Status
+    exit_code: int
+    answer: str
+    verified: bool | None = None
+    go_on: str = ""  # a command line that goes on from here
+    elapsed_s: float = 0.0
+
+
+Event = (
+    Started
+    | Resumed
+    | Changed
+    | Recalled
+    | Reserved
+    | Retried
+    | Replied
+    | Refused
+    | Decided
+    | Executing
+    | Executed
+    | Cut
+    | Fed
+    | Noticed
+    | Verified
+    | Stopped
+)
+
+_TYPES: dict[str, type[Any]] = {t.__name__: t for t in typing.get_args(Event)}
+
+
+class MalformedEvent(ValueError):
+    """A dictionary that is no event of ours; says what is wrong with it."""
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """The event as a dictionary of JSON's types, its type under "type"."""
+    return {"type": type(event).__name__, **_plain(event)}
+
+
+def from_dict(data: dict[str, Any]) -> Event:
+    """The event of a dictionary; every field is converted here. MalformedEvent otherwise."""
+    name = data.get("type")
+    if not isinstance(name, str) or name not in _TYPES:
+        raise MalformedEvent(f"there is no event {name!r}")
+    return typing.cast(Event, _value(_TYPES[name], data, name))
+
+
+def to_json(event: Event) -> str:
+    """One line of JSON. Lone surrogates stay as they are: write it with `surrogatepass`."""
+    return json.dumps(to_dict(event), ensure_ascii=False)
+
+
+def from_json(text: str) -> Event:
+    """The event of a line of JSON; MalformedEvent when it is none."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MalformedEvent(str(error)) from error
+    if not isinstance(data, dict):
+        raise MalformedEvent("not an object")
+    return from_dict(data)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+@functools.cache
+def _hints(name: str) -> dict[str, Any]:
+    return typing.get_type_hints(globals()[name])
+
+
+def _value(hint: Any, data: Any, where: str) -> Any:
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _instance(hint, data, where)
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        if data is None:
+            return None
+        return _value(
+            next(h for h in typing.get_args(hint) if h is not types.NoneType), data, where
+        )
+    if origin is Literal and data in typing.get_args(hint):
+        return data
+    if origin is tuple and isinstance(data, list):
+        return tuple(_value(typing.get_args(hint)[0], item, where) for item in data)
+    if origin is dict and isinstance(data, dict):
+        return data
+    if hint is float and type(data) in (int, float) and math.isfinite(data):
+        return float(data)
+    if hint in (str, int, bool) and type(data) is hint:
+        return data
+    raise MalformedEvent(f"{where} can't be {data!r:.60}")
+
+
+def _instance(cls: type[Any], data: Any, where: str) -> Any:
+    if not isinstance(data, dict):
+        raise MalformedEvent(f"{where} can't be {data!r:.60}")
+    hints = _hints(cls.__name__)
+    missing = [f.name for f in fields(cls) if f.name not in data]
+    if missing:
+        raise MalformedEvent(f"{where} lacks {', '.join(missing)}")
+    return cls(
+        **{name: _value(hint, data[name], f"{where}.{name}") for name, hint in hints.items()}
+    )

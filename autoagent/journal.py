@@ -1,0 +1,190 @@
+"""The append-only file of a session's events: written before anyone acts on them."""
+
+import errno
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from autoagent.errors import StateError
+from autoagent.events import SCHEMA_VERSION, Event, MalformedEvent, Started, from_dict, to_dict
+
+
+class Disk(Protocol):
+    """The two calls that can fail or be cut; a test hands in one that does."""
+
+    def write(self, descriptor: int, data: bytes) -> int: ...
+
+    def fsync(self, descriptor: int) -> None: ...
+
+
+class _SystemDisk:
+    def write(self, descriptor: int, data: bytes) -> int:
+        return os.write(descriptor, data)
+
+    def fsync(self, descriptor: int) -> None:
+        os.fsync(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event as it stands on disk: its number, when it was written (epoch seconds), and
+    the hash of the line before it."""
+
+    number: int
+    previous: str
+    at: float
+    event: Event
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"n": self.number, "previous": self.previous, "at": self.at, **to_dict(self.event)}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a journal held. `torn_bytes` of an unfinished last line are not part of it."""
+
+    entries: tuple[Entry, ...]
+    hash: str
+    size_bytes: int
+    torn_bytes: int
+
+
+def line_of(entry: Entry) -> bytes:
+    """The entry's line. UTF-8 with `surrogatepass`, so that any string comes back as it was."""
+    text = json.dumps(entry.to_dict(), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def hash_of(line: bytes) -> str:
+    """16 hexadecimal digits of the line's SHA-256."""
+    return hashlib.sha256(line).hexdigest()[:16]
+
+
+def load(path: Path) -> Loaded:
+    """Every entry of the journal at path, the chain of numbers and hashes checked.
+
+    An unfinished last line is left out and counted. StateError names file and line of
+    any other damage, and the file stays as it is.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StateError(f"{path} can't be read: {error.strerror}.") from error
+    lines = data.split(b"\n")
+    torn = lines.pop()
+    entries: list[Entry] = []
+    previous = ""
+    for number, line in enumerate(lines):
+        try:
+            entry = _entry(line)
+            if (entry.number, entry.previous) != (number, previous):
+                raise MalformedEvent("a line before it is missing or was changed")
+        except MalformedEvent as error:
+            raise StateError(
+                f"{path}, line {number + 1} is damaged: {error}. The file was left as it is; "
+                "a copy of it, cut before that line, can be resumed."
+            ) from error
+        entries.append(entry)
+        previous = hash_of(line + b"\n")
+    return Loaded(tuple(entries), previous, len(data) - len(torn), len(torn))
+
+
+def first_of(path: Path) -> Started | None:
+    """The event that a journal begins with; None when there is no readable one."""
+    try:
+        with path.open("rb") as file:
+            entry = _entry(file.readline())
+    except (OSError, MalformedEvent, StateError):
+        return None
+    return entry.event if isinstance(entry.event, Started) else None
+
+
+def _entry(line: bytes) -> Entry:
+    try:
+        data = json.loads(line.decode("utf-8", "surrogatepass"))
+        if not isinstance(data, dict):
+            raise MalformedEvent("not an object")
+        version = data.get("schema_version", SCHEMA_VERSION)
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise StateError(
+                f"This session was written by a newer autoagent (journal version {version}, "
+                f"this one reads {SCHEMA_VERSION}): update autoagent to go on with it."
+            )
+        head = (data["n"], data["previous"], float(data["at"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise MalformedEvent(str(error) or type(error).__name__) from error
+    return Entry(*head, from_dict(data))
+
+
+class Journal:
+    """Appends events to one file; `append` returns when they are on disk.
+
+    Opening an existing file cuts an unfinished last line off.
+    """
+
+    def __init__(self, path: Path, loaded: Loaded | None = None, disk: Disk | None = None) -> None:
+        self.path = path
+        self._disk = disk or _SystemDisk()
+        self.hash = loaded.hash if loaded else ""
+        self._next = len(loaded.entries) if loaded else 0
+        self._size = loaded.size_bytes if loaded else 0
+        exclusive = 0 if loaded else os.O_EXCL
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | exclusive, 0o600)
+            if loaded:
+                os.ftruncate(self._file, self._size)
+                os.lseek(self._file, self._size, os.SEEK_SET)
+            else:
+                _sync_folder(path.parent)
+        except OSError as error:
+            raise StateError(f"{path} can't be written: {error.strerror}.") from error
+
+    def append(self, events: Iterable[Event]) -> list[Entry]:
+        """Write the events and wait until they are on disk. All or none of them are kept:
+        StateError when the disk is full or fails, with the file as it was before."""
+        entries: list[Entry] = []
+        lines: list[bytes] = []
+        previous = self.hash
+        for number, event in enumerate(events, self._next):
+            entries.append(Entry(number, previous, time.time(), event))
+            lines.append(line_of(entries[-1]))
+            previous = hash_of(lines[-1])
+        if entries:
+            self._write(b"".join(lines))
+            self._next += len(entries)
+            self.hash = previous
+        return entries
+
+    def _write(self, data: bytes) -> None:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._disk.write(self._file, bytes(rest)) :]
+            self._disk.fsync(self._file)
+        except OSError as error:
+            os.ftruncate(self._file, self._size)
+            os.lseek(self._file, self._size, os.SEEK_SET)
+            raise StateError(_write_failed(self.path, error)) from error
+        self._size += len(data)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def _write_failed(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full: {path} can't grow. Make room, then go on."
+    return f"{path} can't be written: {error.strerror}."
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

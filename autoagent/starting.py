@@ -1,0 +1,466 @@
+"""From settings to a session: the model, the cage, the limits, the first event."""
+
+import datetime
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
+
+from autoagent import __version__, prompt, sessions
+from autoagent.calling import SMALLEST_WINDOW
+from autoagent.catalog import OPENAI_URL, look_up
+from autoagent.ending import NOT_RUNNABLE, Proof
+from autoagent.errors import ConfigError, RefusedError, StateError
+from autoagent.events import Changed, Event, Limits, Noticed, Resumed, Started, Verified
+from autoagent.history import shortened
+from autoagent.journal import Journal, load
+from autoagent.learned import Learned
+from autoagent.longterm import LongTerm
+from autoagent.model import Model, ModelCard
+from autoagent.places import private_folder
+from autoagent.running import ResultFiles
+from autoagent.secrets import Redactor
+from autoagent.session import Parts, Session
+from autoagent.settings import Settings
+from autoagent.state import State, fold
+from autoagent.tokens import Counter, counter_for
+from commands.builtin import catalogue
+from commands.cancel import Cancel
+from commands.command import CommandError
+from commands.context import Cage
+from commands.workspace import Workspace
+
+if TYPE_CHECKING:
+    from autoagent.openai_model import OpenAIModel
+
+WORKING_WINDOW = 32_768
+"""Tokens. More costs more at every step, and memory carries the rest."""
+
+_TOOLS = (
+    'echo "Shell: bash $BASH_VERSION."; python3 --version 2>&1; git --version 2>&1; '
+    "for p in node npm cargo go gcc make java; do command -v $p >/dev/null && echo $p; done"
+)
+_TOOLS_TIMEOUT_S = 10.0
+_CONTEXT_SHARE = 1 / 4
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The model of a run, and what a person should know about the choice."""
+
+    model: str
+    base_url: str | None
+    card: ModelCard
+    window: int
+    limits: Limits
+    notices: tuple[str, ...] = ()
+
+
+def chosen(settings: Settings, learned: Learned) -> Chosen:
+    """Which model works, in which window and under which limits.
+
+    ConfigError when there is no way to a model, when its window is too small, or when a
+    money limit was asked for and nobody knows the price.
+    """
+    name, base_url, notices = _model(settings)
+    card = _card(settings, name, base_url, learned)
+    limits, said = _limits(settings, card)
+    return Chosen(name, base_url, card, _window(settings, card), limits, (*notices, *said))
+
+
+def _model(settings: Settings) -> tuple[str, str | None, list[str]]:
+    if settings.api_key or settings.base_url:
+        return settings.model, settings.base_url, []
+    from autoagent.servers import find_local
+
+    for server in find_local(settings.local_ports):
+        names = [settings.model] if settings.explicit("model") else server.models
+        if names:
+            how = f" (others: {', '.join(server.models[1:6])}; --model chooses)"
+            more = how if len(server.models) > 1 and not settings.explicit("model") else ""
+            return names[0], server.base_url, [f"Using {names[0]} of {server.name}{more}."]
+    raise ConfigError(
+        "There is no model to ask: OPENAI_API_KEY isn't set, OPENAI_BASE_URL isn't set, and no "
+        "model server answers on this machine. Set one of them in the environment or in "
+        f"{settings.places.config / '.env'}."
+    )
+
+
+def _card(settings: Settings, name: str, base_url: str | None, learned: Learned) -> ModelCard:
+    facts = learned.facts(base_url or OPENAI_URL, name)
+    if settings.price is not None and settings.window:
+        return ModelCard(name, settings.window, facts.max_completion, settings.price)
+    card = look_up(name, base_url)
+    if card.window is None and base_url:
+        from autoagent.servers import ask_server
+
+        told = ask_server(base_url, name, settings.api_key)
+        card = replace(told, name=name, price=card.price or told.price)
+    return replace(card, window=card.window or facts.window, price=settings.price or card.price)
+
+
+def _window(settings: Settings, card: ModelCard) -> int:
+    window = settings.window or min(WORKING_WINDOW, card.window or WORKING_WINDOW)
+    if window < SMALLEST_WINDOW:
+        whose = "--window is" if settings.window else f"The window of {card.name} is"
+        raise ConfigError(
+            f"{whose} {window:,} tokens; autoagent needs at least {SMALLEST_WINDOW:,}. Give the "
+            "model a larger one (Ollama: num_ctx; llama.cpp: -c) or choose another with --model."
+        )
+    return window
+
+
+def _limits(settings: Settings, card: ModelCard) -> tuple[Limits, list[str]]:
+    limits = Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.max_time_s)
+    if card.price is not None:
+        return limits, []
+    if settings.explicit("max_cost"):
+        raise ConfigError(
+            f"The price of {card.name} is unknown, so --max-cost can't be kept. Give the price in "
+            "US dollars per million tokens, --price IN,CACHED,OUT, or limit --max-tokens instead."
+        )
+    line = (
+        f"The price of {card.name} is unknown: no money limit; {limits.tokens:,} tokens at most "
+        "(--max-tokens, or --price IN,CACHED,OUT and --max-cost)."
+    )
+    return replace(limits, cost=None), [line]
+
+
+def make_model(settings: Settings, pick: Chosen, session: str, learned: Learned) -> "OpenAIModel":
+    """The client of the chosen model; its import begins in the background at once."""
+    from autoagent.openai_model import OpenAIModel
+
+    return OpenAIModel(
+        name=pick.model,
+        base_url=pick.base_url,
+        api_key=settings.api_key,
+        organization=settings.organization,
+        embedding_model=settings.embedding_model,
+        temperature=settings.temperature,
+        effort=settings.effort,
+        session=session,
+        timeout_s=settings.model_timeout_s,
+        card=pick.card,
+        learned=learned,
+    )
+
+
+def make_cage(
+    settings: Settings, workspace: Workspace, environ: Mapping[str, str], *, attended: bool
+) -> Cage:
+    """The cage of a run, proven by running something in it.
+
+    RefusedError when there is none and nobody is there to agree to each command.
+    """
+    from commands.sandbox.bounds import Bounds, CageFault
+    from commands.sandbox.choose import choose
+
+    bounds = Bounds(
+        root=workspace.root,
+        protected=workspace.protected_paths,
+        masked=workspace.masked_paths,
+        hidden=(settings.places.state, settings.places.config),
+        extra_read=settings.allow_read,
+        extra_write=settings.allow_write,
+        network=settings.network,
+        pass_env=settings.pass_env,
+    )
+    reason = "--sandbox none was asked for."
+    if settings.sandbox != "none":
+        try:
+            return choose("bubblewrap", bounds, environ)
+        except CageFault as fault:
+            reason = str(fault)
+    if settings.unsafe or (attended and settings.sandbox != "bubblewrap"):
+        return choose("none", bounds, environ)
+    raise RefusedError(
+        f"There is no cage for commands: {reason} Install bubblewrap (apt install bubblewrap), "
+        "or accept that commands can do all that you can: --unsafe."
+    )
+
+
+class OpenModel(Model, Protocol):
+    """A model that is closed with its session."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a run is started with besides its settings."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    attended: bool
+    context: str = ""  # standard input
+
+
+def start(inputs: Inputs, goals: Sequence[str]) -> Session:
+    """A new session on these goals, its first events ready to be recorded."""
+    learned = _learned(inputs.settings)
+    pick = chosen(inputs.settings, learned)
+    return begin(
+        inputs,
+        goals,
+        pick,
+        lambda session: make_model(inputs.settings, pick, session, learned),
+        learned,
+    )
+
+
+def begin(
+    inputs: Inputs,
+    goals: Sequence[str],
+    pick: Chosen,
+    model_of: Callable[[str], "OpenModel"],
+    learned: Learned | None = None,
+) -> Session:
+    """A new session with the model that `model_of` makes for its ID."""
+    settings = inputs.settings
+    learned = learned or Learned()
+    folder = sessions.new_folder(settings.places.sessions)
+    with _removed_unless_begun(folder), ExitStack() as stack:
+        model = stack.enter_context(model_of(folder.name))
+        count = counter_for(pick.model, inputs.environ)
+        parts, notices = _parts(inputs, folder.name, model, count, inputs.attended, stack)
+        notices = [*pick.notices, *settings.notices, *notices]
+        context = _context(inputs.context, folder, pick.window, count)
+        started = Started(
+            session=folder.name,
+            version=__version__,
+            goals=tuple(parts.redactor.clean(goal) for goal in goals),
+            system=prompt.system_text(
+                parts.catalogue, interactive=inputs.attended, network=settings.network
+            ),
+            opening=parts.redactor.clean(
+                prompt.opening_text(
+                    goals,
+                    settings.workspace,
+                    tools=_tools(parts.cage),
+                    today=datetime.datetime.now().astimezone().date(),
+                    verify=settings.verify,
+                    protect=settings.protect,
+                    context=context,
+                )
+            ),
+            workspace=str(settings.workspace),
+            model=pick.model,
+            base_url=pick.base_url or "",
+            window=pick.window,
+            limits=pick.limits,
+            interactive=inputs.attended,
+            cage=parts.cage.kind,
+            memory=settings.memory or "none",
+            verify=settings.verify,
+            protect=settings.protect,
+            secret=secrets.token_hex(16),
+        )
+        first: list[Event] = [started, *_noticed(notices)]
+        rung = learned.facts(pick.base_url or OPENAI_URL, pick.model).format
+        first += [Changed(format=rung)] if rung != "text" else []
+        first += _first_proof(settings, parts)
+        stack.callback(sessions.Lock(folder).release)
+        journal = Journal(folder / sessions.JOURNAL)
+        stack.callback(journal.close)
+        return Session(
+            folder, journal, State(), parts, first, _noting(learned, pick), stack.pop_all()
+        )
+
+
+@contextmanager
+def _removed_unless_begun(folder: Path) -> Iterator[None]:
+    """No trace of a session that could not be started."""
+    try:
+        yield
+    except BaseException:
+        if not (folder / sessions.JOURNAL).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def resume(inputs: Inputs, found: sessions.Kept) -> Session:
+    """A session that goes on: the fold of its journal, and what is new in this run."""
+    settings = inputs.settings
+    learned = _learned(settings)
+    with ExitStack() as stack:
+        stack.callback(sessions.Lock(found.folder).release)
+        loaded = load(found.journal)
+        state = fold([entry.event for entry in loaded.entries])
+        if state.stopped and state.stopped.status == "done" and not settings.goals:
+            raise ConfigError(
+                f"Session {found.folder.name} is done. Give it one goal more: "
+                f"autoagent --resume {found.folder.name} --goal '…'"
+            )
+        settings = _as_before(settings, state)
+        pick = chosen(settings, learned)
+        model = stack.enter_context(make_model(settings, pick, found.folder.name, learned))
+        count = counter_for(pick.model, inputs.environ)
+        inputs = replace(inputs, settings=settings)
+        before = found.started.interactive
+        parts, notices = _parts(inputs, found.folder.name, model, count, before, stack)
+        if loaded.torn_bytes:
+            torn = f"The journal's last line was unfinished; {loaded.torn_bytes} bytes were cut."
+            notices.append(torn)
+        resumed = Resumed(
+            limits=pick.limits,
+            model=pick.model,
+            window=pick.window,
+            verify=settings.verify,
+            goals=tuple(parts.redactor.clean(goal) for goal in settings.goals),
+            version=__version__,
+        )
+        notices = [*pick.notices, *settings.notices, *notices]
+        first: list[Event] = [resumed, *_noticed(notices)]
+        journal = Journal(found.journal, loaded)
+        stack.callback(journal.close)
+        note = _noting(learned, pick)
+        past = loaded.entries
+        return Session(found.folder, journal, state, parts, first, note, stack.pop_all(), past)
+
+
+def _as_before(settings: Settings, state: State) -> Settings:
+    """The session's own limits, model and proofs, but for what this command line changes."""
+    assert state.started is not None
+
+    def typed(key: str) -> bool:
+        return settings.sources[key].startswith("-")
+
+    limits = state.limits
+    kept: dict[str, object] = {}
+    if not typed("max_steps"):
+        kept["max_steps"] = limits.steps
+    if not typed("max_tokens"):
+        kept["max_tokens"] = limits.tokens
+    if not typed("max_cost") and limits.cost is not None:
+        kept["max_cost"] = limits.cost
+    if not typed("max_time"):
+        kept["max_time_s"] = limits.time_s
+    if not typed("model"):
+        kept["model"] = state.model
+    if not settings.explicit("base_url") and state.started.base_url:
+        kept["base_url"] = state.started.base_url
+    if not typed("window") and not typed("model"):
+        kept["window"] = state.window
+    if not typed("verify"):
+        kept["verify"] = state.verify
+    if not typed("protect"):
+        kept["protect"] = state.started.protect
+    if not typed("memory"):
+        name = state.started.memory
+        kept["memory"] = None if name == "none" else name
+    return replace(settings, **kept)  # type: ignore[arg-type]
+
+
+def _learned(settings: Settings) -> Learned:
+    return Learned(settings.places.state / "servers.json")
+
+
+def _noting(learned: Learned, pick: Chosen) -> Callable[[Event], None]:
+    """Keeps for later sessions what a run learns of its model."""
+
+    def note(event: Event) -> None:
+        if isinstance(event, Changed):
+            new = {"window": event.window, "format": event.format}
+            changes = {key: value for key, value in new.items() if value is not None}
+            learned.learn(pick.base_url or OPENAI_URL, pick.model, **changes)
+
+    return note
+
+
+def _parts(
+    inputs: Inputs,
+    session: str,
+    model: Model,
+    count: Counter,
+    asks_user: bool,
+    stack: ExitStack,
+) -> tuple[Parts, list[str]]:
+    """What a session is made of, and what a person should know of it."""
+    from commands.sandbox.choose import describe
+
+    settings = inputs.settings
+    workspace = Workspace(settings.workspace, protected=settings.protect)
+    cage = make_cage(settings, workspace, inputs.environ, attended=inputs.attended)
+    notices = [describe(cage)]
+    try:
+        commands = catalogue(interactive=asks_user, disabled=settings.disable)
+    except CommandError as error:
+        raise ConfigError(f"--disable: {error}") from error
+    memory = None
+    if settings.memory is not None:
+        memory, said = _memory(settings, session, count, stack)
+        notices += said
+    redactor = Redactor(settings.secrets)
+    parts = Parts(
+        model=model,
+        cage=cage,
+        workspace=workspace,
+        catalogue=commands,
+        memory=memory,
+        redactor=redactor,
+        count=count,
+        command_timeout_s=settings.command_timeout_s,
+        attended=inputs.attended,
+    )
+    return parts, notices
+
+
+def _memory(
+    settings: Settings, session: str, count: Counter, stack: ExitStack
+) -> tuple[LongTerm, list[str]]:
+    from memory_store import StoreError, open_store
+
+    assert settings.memory is not None
+    path = settings.places.memory(settings.memory)
+    private_folder(path.parent)
+    try:
+        store = stack.enter_context(open_store(path))
+    except StoreError as error:
+        raise StateError(f"{error} Or run without it: --memory none.") from error
+    return LongTerm(store, session, count), list(store.notices)
+
+
+def _tools(cage: Cage) -> str:
+    """What the cage says of itself: shell, Python, git and other programs on its PATH."""
+    done = cage.run(["bash", "-c", _TOOLS], timeout_s=_TOOLS_TIMEOUT_S, cancel=Cancel())
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    facts = [line if line.endswith(".") else f"{line}." for line in lines[:3]]
+    others = ", ".join(lines[3:])
+    return " ".join([*facts, f"Also: {others}." if others else ""]).strip()
+
+
+def _context(text: str, folder: Path, window: int, count: Counter) -> str:
+    """Standard input in its share of the window; the whole of it on disk as step 0."""
+    more = "[{lines} lines more: read_result(step=0, start_line={start})]"
+    short, cut = shortened(text, round(window * _CONTEXT_SHARE), count, more)
+    if cut:
+        ResultFiles(folder / "results").write(0, text)
+    return short
+
+
+def _noticed(lines: Sequence[str]) -> list[Noticed]:
+    return [Noticed("place", line) for line in lines]
+
+
+def _first_proof(settings: Settings, parts: Parts) -> list[Event]:
+    """Run the proofs before the first call: what can't be run is a mistake of the user's."""
+    if not settings.verify:
+        return []
+    clean = parts.redactor.clean
+    checks: list[Verified] = []
+    for check in Proof(settings.verify, parts.cage, Cancel(), 600.0, clean).checks(0):
+        if check.exit in NOT_RUNNABLE:
+            raise ConfigError(
+                f"--verify {check.command_line!r} can't be run (exit {check.exit}): "
+                f"{' '.join(check.text.split())[-300:]}"
+            )
+        checks.append(check)
+    if any(check.exit for check in checks):
+        return list(checks)
+    told = "the verification passes already, before anything was done"
+    return [*checks, Noticed("verify", told, told=True)]

@@ -1,0 +1,307 @@
+"""Where a run stands: the fold of its events, from which the next prompt is rendered."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from autoagent import observation
+from autoagent.events import (
+    Changed,
+    Cut,
+    Decided,
+    Event,
+    Executed,
+    Executing,
+    Fed,
+    Limits,
+    Noticed,
+    Recalled,
+    Refused,
+    Replied,
+    Reserved,
+    Resumed,
+    Retried,
+    Started,
+    Stopped,
+    Verified,
+)
+from autoagent.model import Format, Usage
+from autoagent.reply import Command, Reply, render
+from autoagent.stuck import NUDGE_AT, Pattern
+
+Kind = Literal["opening", "digest", "reply", "words", "memories", "observation"]
+
+
+_GIST_CHARACTERS = 600
+_GIST_LINE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the conversation; pieces of one side in a row make one message."""
+
+    step: int
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A command that waits for its result."""
+
+    step: int
+    reply: Reply
+    decided: bool = False
+    executing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One step in short, for the digest that replaces it and for the receipt."""
+
+    step: int
+    thoughts: str
+    name: str
+    about: str
+    ok: bool
+    note: str
+    changed: tuple[str, ...]
+    source: str
+    gist: str  # the result's beginning
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the session used so far. `unpriced` counts calls whose cost nobody knows."""
+
+    prompt: int = 0  # tokens
+    cached: int = 0
+    completion: int = 0
+    reasoning: int = 0
+    cost: float = 0.0  # US dollars
+    unpriced: int = 0
+    elapsed_s: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt + self.completion
+
+    def add(self, usage: Usage) -> None:
+        self.prompt += usage.prompt
+        self.cached += usage.cached
+        self.completion += usage.completion
+        self.reasoning += usage.reasoning
+        self.cost += usage.cost or 0.0
+        self.unpriced += usage.cost is None
+
+
+@dataclass(slots=True)
+class State:
+    """The fold of a journal. `apply` is the only way it changes."""
+
+    started: Started | None = None
+    goals: tuple[str, ...] = ()
+    model: str = ""
+    limits: Limits = field(default_factory=lambda: Limits(0, 0))
+    window: int = 0  # tokens
+    verify: tuple[str, ...] = ()
+    format: Format = "text"
+    step: int = 0
+    parts: list[Part] = field(default_factory=list)
+    cut_step: int = 0  # the last step that left the prompt
+    pending: Pending | None = None
+    reserved: Reserved | None = None
+    stopped: Stopped | None = None
+    spent: Spent = field(default_factory=Spent)
+    calibration: float = 1.0  # the server's count of a prompt by ours
+    refusals: int = 0  # unusable replies in a row
+    past: list[Past] = field(default_factory=list)
+    plan: tuple[str, ...] = ()
+    recalled: dict[int, int] = field(default_factory=dict)  # memory in the window: its step
+    recalled_step: int = -1  # the step before whose call memory was asked
+    free_steps: int = 0  # to run without asking
+    always: set[str] = field(default_factory=set)
+    noticed: set[str] = field(default_factory=set)
+    pattern: Pattern = field(default_factory=Pattern)
+    nudged: bool = False  # was told of the repetition that goes on
+    refused: list[str] = field(default_factory=list)  # commands that were forbidden
+    verified: dict[str, Verified] = field(default_factory=dict)  # the newest of each command
+
+    def apply(self, event: Event) -> None:
+        """Fold one event in; the match is over all of them."""
+        match event:
+            case Started():
+                self._start(event)
+            case Resumed():
+                self._resume(event)
+            case Changed():
+                self._change(event)
+            case Recalled():
+                self._recall(event)
+            case Reserved():
+                self._settle(None)
+                self.reserved = event
+                self.spent.elapsed_s = event.elapsed_s
+            case Retried():
+                # An attempt that brought nothing is given back, not kept as paid.
+                self._settle(event.usage or Usage(0, 0, cost=0.0))
+            case Replied():
+                self._reply(event)
+            case Refused():
+                self._refuse_reply(event)
+            case Decided():
+                self._decide(event)
+            case Executing():
+                self._pend(executing=True)
+            case Executed():
+                self._execute(event)
+            case Cut():
+                self._cut(event)
+            case Fed():
+                self._say(observation.of_fed(event), "words")
+            case Noticed():
+                self.noticed |= {event.key} - {""}
+                self.nudged |= event.topic == "stuck"
+                self._say(observation.of_noticed(event))
+            case Verified():
+                self.verified[event.command_line] = event
+            case Stopped():
+                self._settle(None)
+                self.stopped = event
+                self.spent.elapsed_s = event.elapsed_s
+
+    def _say(self, text: str, kind: Kind = "observation") -> None:
+        if text:
+            self.parts.append(Part(self.step, kind, text))
+
+    def _start(self, event: Started) -> None:
+        self.started = event
+        self.goals = event.goals
+        self.model = event.model
+        self.limits = event.limits
+        self.window = event.window
+        self.verify = event.verify
+        self._say(event.opening, "opening")
+
+    def _resume(self, event: Resumed) -> None:
+        self._settle(None)
+        self.stopped = None
+        self.refusals = 0
+        self.pattern = Pattern()
+        self.noticed.clear()
+        self.limits = event.limits
+        self.model = event.model
+        self.window = event.window
+        self.verify = event.verify
+        self._say(observation.of_resumed(event, len(self.goals)), "words")
+        self.goals += event.goals
+
+    def _change(self, event: Changed) -> None:
+        self.window = event.window or self.window
+        self.format = event.format or self.format
+        self._say(observation.of_changed(event))
+
+    def _recall(self, event: Recalled) -> None:
+        self._settle(event.usage or Usage(0, 0, cost=0.0))
+        self.recalled_step = event.step
+        self.recalled |= {memo.id: event.step for memo in event.memos}
+        self._say(observation.of_recalled(event), "memories")
+
+    def _settle(self, usage: Usage | None) -> None:
+        """Close the open reservation with what it cost; without usage it costs all of it."""
+        reserved, self.reserved = self.reserved, None
+        if reserved is None:
+            return
+        if usage is None:
+            usage = Usage(reserved.prompt, reserved.completion, cost=reserved.cost, estimated=True)
+        elif reserved.purpose == "step":
+            self._calibrate(reserved, usage)
+        self.spent.add(usage)
+
+    def _calibrate(self, reserved: Reserved, usage: Usage) -> None:
+        if usage.estimated or not usage.prompt:
+            return
+        ratio = self.calibration * usage.prompt / reserved.prompt
+        # Less than half can only mean that the server cut the prompt: no measure of ours.
+        if 0.5 <= ratio <= 2:
+            self.calibration = ratio
+
+    def _reply(self, event: Replied) -> None:
+        self._settle(event.usage)
+        self.step = event.step
+        self.refusals = 0
+        reply = reply_of(event)
+        self.plan = self.plan if reply.plan is None else reply.plan
+        self._say(render(reply), "reply")
+        self.pending = Pending(event.step, reply)
+
+    def _refuse_reply(self, event: Refused) -> None:
+        self._settle(event.usage)
+        self.step = event.step
+        self.refusals += 1
+        self._say(event.excerpt or "(nothing)", "reply")
+        self._say(observation.of_refused(event))
+
+    def _pend(self, **changes: Any) -> None:
+        if self.pending is not None:
+            self.pending = replace(self.pending, **changes)
+
+    def _decide(self, event: Decided) -> None:
+        self.free_steps = event.count or max(0, self.free_steps - 1)
+        self.always |= {event.scope} - {""}
+        self._pend(decided=event.verdict in ("run", "edit"))
+        if event.verdict == "edit" and self.pending is not None and event.args is not None:
+            command = Command(event.name, event.args)
+            self._pend(reply=replace(self.pending.reply, command=command))
+            self._say(observation.of_edited(self.pending.reply), "words")
+
+    def _execute(self, event: Executed) -> None:
+        self._say(observation.of_executed(event))
+        reply = self.pending.reply if self.pending else None
+        self.pending = None
+        self.spent.elapsed_s += event.seconds
+        self.past.append(
+            Past(
+                event.step,
+                reply.thoughts if reply else "",
+                event.name,
+                event.about or _gist_of_command(reply),
+                event.ok,
+                event.note,
+                event.changed,
+                event.source,
+                event.text[:_GIST_CHARACTERS],
+            )
+        )
+        if event.refused:
+            self.refused.append(f"{event.name} {self.past[-1].about}".rstrip())
+        if reply:
+            self.pattern.add(reply.command, event)
+            self.nudged &= self.pattern.repeats >= NUDGE_AT
+
+    def _cut(self, event: Cut) -> None:
+        opening = [p for p in self.parts if p.kind == "opening"]
+        words = [p for p in self.parts if p.kind == "words" and p.step <= event.step]
+        rest = [p for p in self.parts if p.step > event.step]
+        self.parts = [*opening, Part(event.step, "digest", event.digest), *words, *rest]
+        self.cut_step = event.step
+        self.recalled = {memo: step for memo, step in self.recalled.items() if step > event.step}
+
+
+def _gist_of_command(reply: Reply | None) -> str:
+    """The first line of the command's longest text: what it ran, when it names no file."""
+    texts = [v for v in (reply.command.args.values() if reply else ()) if isinstance(v, str)]
+    return max(texts, key=len, default="").strip().split("\n")[0][:_GIST_LINE]
+
+
+def reply_of(event: Replied) -> Reply:
+    """The reply of an event, as the reader gave it."""
+    command = Command(event.name, event.args)
+    return Reply(event.thoughts, event.reasoning, event.plan, event.criticism, command)
+
+
+def fold(events: list[Event]) -> State:
+    """The state after these events."""
+    state = State()
+    for event in events:
+        state.apply(event)
+    return state

@@ -1,0 +1,85 @@
+"""The subcommands beside a run: what there is, what is trusted, a try in the cage."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from autoagent import settings as setting
+from autoagent import trust
+from autoagent.errors import ConfigError
+from autoagent.settings import Settings
+from autoagent.terminal.escape import escaped, one_line
+from autoagent.terminal.output import Output, standard_error
+
+
+def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """`autoagent SUBCOMMAND`: its exit code."""
+    settings = setting.load(given, environ, cwd=Path.cwd())
+    out = Output(sys.stdout)
+    match given.command:
+        case "trust":
+            return _trust(settings, out)
+        case "commands":
+            return _commands(settings, out)
+        case "sessions":
+            return _sessions(settings, out)
+        case "sandbox":
+            return _sandbox(settings, environ, given.words)
+        case "demo":
+            from autoagent.demo import demo
+
+            return demo(settings, environ, standard_error(settings.color, environ))
+    raise AssertionError(f"options let {given.command!r} through")
+
+
+def _trust(settings: Settings, out: Output) -> int:
+    names = trust.grant(settings.places, settings.workspace)
+    if not names:
+        out.line(f"{settings.workspace} has neither {' nor '.join(trust.FILES)}.")
+        return 0
+    out.line(f"Trusted as they are now in {settings.workspace}: {', '.join(names)}.")
+    return 0
+
+
+def _commands(settings: Settings, out: Output) -> int:
+    from commands.builtin import catalogue
+    from commands.command import CommandError
+
+    try:
+        found = catalogue(interactive=True, disabled=settings.disable)
+    except CommandError as error:
+        raise ConfigError(f"--disable: {error}") from error
+    for spec in found:
+        out.line(f"{spec.signature}")
+        out.line(f"    {spec.effect}: {spec.summary or 'as its name says'}")
+    return 0
+
+
+def _sessions(settings: Settings, out: Output) -> int:
+    from autoagent.sessions import kept
+
+    some = False
+    for each in kept(settings.places.sessions):
+        some = True
+        goal = one_line("; ".join(each.started.goals), 60)
+        out.line(f"{each.folder.name}  {goal}  ({escaped(each.started.workspace)})")
+    if not some:
+        out.line("No session yet.")
+    return 0
+
+
+def _sandbox(settings: Settings, environ: Mapping[str, str], words: list[str]) -> int:
+    from autoagent.starting import make_cage
+    from commands.cancel import Cancel
+    from commands.workspace import Workspace
+
+    workspace = Workspace(settings.workspace, protected=settings.protect)
+    cage = make_cage(settings, workspace, environ, attended=False)
+    done = cage.run(words, timeout_s=settings.command_timeout_s, cancel=Cancel())
+    sys.stdout.buffer.write(done.stdout)
+    sys.stdout.buffer.flush()
+    sys.stderr.buffer.write(done.stderr)
+    if done.stopped:
+        standard_error(settings.color, environ).line(f"autoagent: stopped: {done.stopped}")
+    return done.exit

@@ -1,0 +1,92 @@
+"""Which paths of a workspace are masked or protected: the one list, for commands and cage."""
+
+import os
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+from commands.command import Refusal
+
+# What programs of the user run or obey by themselves, later and outside the cage.
+PROTECTED = (
+    ".git/hooks",
+    ".git/config",
+    *(".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases", ".profile"),
+    *(".zshrc", ".zshenv", ".zprofile", ".zlogin", ".zlogout", ".kshrc", ".cshrc", ".tcshrc"),
+    ".config/fish",
+    ".vscode",
+    ".idea",
+    ".mcp.json",
+    "autoagent.toml",
+)
+SHOWN_ENV = (".env.template", ".env.example", ".env.sample")
+
+
+class ForbiddenPath(Refusal):
+    """A masked or protected path was touched."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{shown(path)} is {why}. This refusal is final; take another way.")
+
+
+class Guard:
+    """Refuses what is masked or protected beneath `root`; `own` are the user's protected paths.
+
+    The paths it judges are true ones, relative to the root; `path` is as the model wrote it.
+    Letter case counts for nothing: some file systems don't tell `.GIT` from `.git`.
+    """
+
+    def __init__(self, root: Path, own: Sequence[str]) -> None:
+        self._root = root
+        self._protected = (*PROTECTED, *own)
+
+    def protected_paths(self) -> tuple[str, ...]:
+        """Paths that nothing may change, and what they lead to inside where they pass a link."""
+        led = [self._led(path) for path in self._protected]
+        return tuple(dict.fromkeys([*self._protected, *filter(None, led)]))
+
+    def masked_paths(self) -> tuple[str, ...]:
+        """Paths of the files there are now that nothing may read or write, links' targets too."""
+        found: list[str] = []
+        for folder, _, files in os.walk(self._root):
+            inside = os.path.relpath(folder, self._root)
+            found += [os.path.normpath(f"{inside}/{name}") for name in files if is_masked(name)]
+        led = filter(None, map(self._led, found))
+        return tuple(sorted({*found, *led}))
+
+    def refuse_reading(self, path: str, *spellings: str) -> None:
+        """ForbiddenPath when one of the spellings ends in a masked name, or `.env` leads there."""
+        led = self._led(".env")
+        if any(is_masked(spelling) or (led and spelling == led) for spelling in spellings):
+            raise ForbiddenPath(path, "masked: it holds secrets, so nothing reads or writes it")
+
+    def refuse_change(self, path: str, *spellings: str) -> None:
+        """ForbiddenPath when one of the spellings is masked, protected or beneath protection."""
+        self.refuse_reading(path, *spellings)
+        protected = [guarded.casefold() for guarded in self.protected_paths()]
+        for folded in map(str.casefold, spellings):
+            if ".git" in folded.split("/"):
+                raise ForbiddenPath(path, "protected: only git changes git's own files")
+            if any(g == "." or f"{folded}/".startswith(f"{g}/") for g in protected):
+                raise ForbiddenPath(path, "protected from change")
+
+    def refuse_parent(self, path: str, true: str) -> None:
+        """ForbiddenPath when something protected lies, or would lie, beneath that path."""
+        for guarded in self.protected_paths():
+            if guarded.casefold().startswith(f"{true.casefold()}/"):
+                raise ForbiddenPath(path, f"the way to {guarded}, which is protected from change")
+
+    def _led(self, path: str) -> str:
+        true = Path(os.path.realpath(self._root / path))
+        return str(true.relative_to(self._root)) if true.is_relative_to(self._root) else ""
+
+
+def is_masked(path: str) -> bool:
+    """Does the last name of that path say that it holds secrets?"""
+    name = path.rpartition("/")[2].casefold()
+    return name == ".env" or (fnmatch(name, ".env.*") and name not in SHOWN_ENV)
+
+
+def shown(path: str) -> str:
+    """A path in quotes, cut when long, nothing in it that could break out of its line."""
+    return repr(path if len(path) <= 200 else f"{path[:120]}…{path[-60:]}")

@@ -1,0 +1,89 @@
+"""A program of its own: runs another and ends when nothing that came of it is left.
+
+`python -I -S reaper.py CONTROL OVER PROGRAM ARGUMENT…` with the numbers of two open
+descriptors. When CONTROL's other end is closed, also by the death of who held it, the whole
+tree is killed; OVER is closed with this program. It imports nothing of ours, to start fast.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+_RESCAN_S = 0.05  # a child may have been born while we looked
+
+
+def main(control: int, over: int, argv: list[str]) -> int:
+    """Run argv; its exit status, 128 + n for signal n, 127 when it can't be started."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    os.set_inheritable(control, False)
+    os.set_inheritable(over, False)
+    ended, wakeup = os.pipe()
+    os.set_blocking(wakeup, False)
+    signal.set_wakeup_fd(wakeup)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    try:
+        # An own group, so that `kill 0` does not reach us.
+        child = os.posix_spawnp(
+            argv[0], argv, os.environ, setpgroup=0, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
+        )
+    except OSError as error:
+        sys.stderr.write(f"{argv[0]}: {error.strerror}\n")
+        return 127
+    status = _waited(child, control, ended)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child, signal.SIGKILL)
+    strays = _reaped(child)
+    status = strays if status is None else status
+    return 128 - status if status < 0 else status
+
+
+def _waited(child: int, control: int, ended: int) -> int | None:
+    """The child's status; None when control was closed first. Strangers are reaped by the way."""
+    while True:
+        ready, _, _ = select.select([control, ended], [], [])
+        if ended in ready:
+            os.read(ended, 512)
+            with suppress(ChildProcessError):
+                while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                    if found[0] == child:
+                        return os.waitstatus_to_exitcode(found[1])
+        if control in ready:
+            return None
+
+
+def _reaped(child: int) -> int:
+    """Kill and reap until no child is left; the child's status if it was still there."""
+    status = -signal.SIGKILL.value
+    while True:
+        for pid in _children():
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                if found[0] == child:
+                    status = os.waitstatus_to_exitcode(found[1])
+        except ChildProcessError:
+            return status
+        signal.sigtimedwait([signal.SIGCHLD], _RESCAN_S)
+
+
+def _children() -> list[int]:
+    """Processes whose parent we are; the orphans of those that we kill come to us next."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            _, _, rest = stat.read_bytes().rpartition(b")")
+            if int(rest.split()[1]) == os.getpid():
+                found.append(int(stat.parent.name))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

@@ -1,0 +1,379 @@
+"""The folder an agent works in: paths that cannot leave it, files that change as a whole."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Literal
+
+from commands.atomic import rename_new, replace, sync
+from commands.beneath import FOLDER, PLACE, Beneath, Opened
+from commands.command import CommandError
+from commands.guard import Guard, shown
+
+Kind = Literal["file", "folder", "link", "other"]
+
+READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+LISTING = os.O_RDONLY | os.O_DIRECTORY
+MOST_ENTRIES = 100_000
+LONGEST = 4095  # bytes of a path, as the kernel counts
+
+_SENTENCES = {
+    errno.EXDEV: "{path} leads outside the workspace (links with an absolute target count as "
+    "that); use a path of the workspace itself.",
+    errno.ENOTDIR: "{path} takes a file for a folder.",
+    errno.EISDIR: "{path} is a folder, not a file.",
+    errno.ELOOP: "{path} is a link that leads in a circle.",
+    errno.ENAMETOOLONG: "{path} is too long; take a shorter name.",
+    errno.EACCES: "{path}: permission denied.",
+    errno.EPERM: "{path}: not permitted.",
+    errno.EROFS: "{path} lies on a read-only file system.",
+    errno.ENOSPC: "{path} was not changed: the disk is full. Delete what isn't needed.",
+    errno.EDQUOT: "{path} was not changed: the disk quota is used up.",
+    errno.EFBIG: "{path} was not changed: that is more than a file may hold here.",
+    errno.ENXIO: "{path} is not a regular file.",
+    errno.EAGAIN: "{path} is being moved about; try again.",
+    errno.EEXIST: "{path} exists already.",
+    errno.EINVAL: "{path} is not possible here.",
+}
+
+
+class MissingPath(CommandError):
+    """There is nothing at that path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing in a folder; `path` is relative to the workspace, `link` where a link leads."""
+
+    path: str
+    kind: Kind
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The first bytes of a file, up to the limit asked for; `size` is the whole, in bytes."""
+
+    path: str
+    data: bytes
+    size: int
+
+
+class Workspace:
+    """A folder and what a command may do in it. Paths are the model's; answers are true ones.
+
+    `protected` are the user's own: relative to the workspace or absolute, existing or not;
+    ValueError when one lies outside. Every method raises CommandError with a sentence.
+    """
+
+    def __init__(self, root: Path, *, protected: Sequence[str] = (), kernel: bool = True) -> None:
+        self.root = root.resolve(strict=True)
+        self._spellings = (self.root, Path(os.path.abspath(root)))  # noqa: PTH100 (links stay)
+        self._beneath = Beneath(self.root, kernel=kernel)
+        self._guard = Guard(self.root, [self._own(path) for path in protected])
+
+    def protected_paths(self) -> tuple[str, ...]:
+        """Relative paths that no command may change, also those that don't exist yet."""
+        return self._guard.protected_paths()
+
+    def masked_paths(self) -> tuple[str, ...]:
+        """Relative paths of files there are now that no command may read or write."""
+        return self._guard.masked_paths()
+
+    # Reading.
+
+    @contextmanager
+    def reading(self, path: str) -> Iterator[tuple[BinaryIO, str]]:
+        """A regular file open for reading, and its true path."""
+        inside = self._relative(path)
+        self._guard.refuse_reading(path, inside)
+        with self._telling(path), self._beneath.opened(inside, READING) as opened:
+            self._guard.refuse_reading(path, opened.path)
+            _refuse_special(path, os.fstat(opened.fd).st_mode)
+            with open(opened.fd, "rb", closefd=False) as file:
+                yield file, opened.path
+
+    def read(self, path: str, limit_bytes: int) -> Content:
+        """The start of a file, at most so many bytes."""
+        with self.reading(path) as (file, true):
+            data = file.read(limit_bytes)
+            size = max(os.fstat(file.fileno()).st_size, len(data))
+            return Content(true, data, size)
+
+    def kind(self, path: str) -> tuple[Kind, str]:
+        """What stands there, links followed, and its true path ("" is the workspace itself)."""
+        with self._telling(path), self._beneath.opened(self._relative(path), PLACE) as opened:
+            return _kind(os.fstat(opened.fd).st_mode), opened.path
+
+    def entries(self, path: str) -> list[Entry]:
+        """What a folder holds, sorted by name; "" is the workspace. Links aren't followed.
+
+        Of a folder with more than MOST_ENTRIES only so many.
+        """
+        inside = self._relative(path or ".")
+        with self._telling(path), self._beneath.opened(inside, LISTING) as opened:
+            with os.scandir(opened.fd) as scan:
+                entries = [_entry(opened, item) for item in islice(scan, MOST_ENTRIES)]
+            return sorted(entries, key=lambda entry: entry.path)
+
+    # Changing.
+
+    def write(self, path: str, data: bytes) -> str:
+        """Make `data` the whole content of a file, parents made, all at once; its true path.
+
+        Through a link the file it leads to is written. The mode of a file that is replaced
+        is kept, and whoever reads meanwhile sees the old content or the new, never a part.
+        """
+        inside = self._relative(path)
+        self._guard.refuse_reading(path, inside)
+        with self._telling(path):
+            true = self._destination(path, inside)
+            self._guard.refuse_change(path, true)
+            parent, name = _split(true)
+            self._make_folders(path, parent)
+            with self._beneath.opened(parent, LISTING) as folder:
+                # Once more by what was opened: a link may have been swapped since.
+                true = _joined(folder.path, name)
+                self._guard.refuse_change(path, true)
+                before = _there(folder, name)
+                if before is not None:
+                    _refuse_special(path, before.st_mode)
+                    _refuse_read_only(path, before.st_mode)
+                replace(folder.fd, name, data, before)
+                return true
+
+    def move(self, source: str, target: str) -> tuple[str, str]:
+        """Give a file, folder or link a new path; nothing is overwritten. Both true paths."""
+        into = self._relative(target)
+        with ExitStack() as stack:
+            stack.enter_context(self._telling(source))
+            folder, name, old, before = stack.enter_context(self._named(source))
+            stack.enter_context(self._telling(target))
+            new = self._future(target, into)
+            self._guard.refuse_change(target, new)
+            if f"{new}/".startswith(f"{old}/"):
+                raise CommandError(f"{shown(source)} can't be moved into or onto itself.")
+            if not stat.S_ISREG(before.st_mode):
+                self._guard.refuse_parent(source, old)
+                self._guard.refuse_parent(target, new)
+            parent, to_name = _split(new)
+            self._make_folders(target, parent)
+            to_folder = stack.enter_context(self._beneath.opened(parent, LISTING))
+            new = _joined(to_folder.path, to_name)
+            self._guard.refuse_change(target, new)
+            try:
+                rename_new(folder.fd, name, to_folder.fd, to_name)
+            except OSError as error:
+                raise _move_failed(error, target) from error
+            sync(folder.fd)
+            sync(to_folder.fd)
+            return old, new
+
+    def delete(self, path: str) -> tuple[Kind, str]:
+        """Remove a file, a link itself, or an empty folder; what it was and its true path."""
+        with self._telling(path), self._named(path) as (folder, name, true, before):
+            kind = _kind(before.st_mode)
+            if kind == "link":
+                self._guard.refuse_parent(path, true)
+            if kind == "folder":
+                _remove_folder(path, folder, name)
+            else:
+                os.unlink(name, dir_fd=folder.fd)
+            sync(folder.fd)
+            return kind, true
+
+    # Paths.
+
+    def _relative(self, path: str) -> str:
+        """A path as the model gave it, relative to the root; what can be no path is refused."""
+        if not path.strip():
+            raise CommandError('The path is empty; "." is the workspace.')
+        if "\0" in path:
+            raise CommandError(f"{shown(path)} holds a NUL character, which no path can.")
+        if path == "~" or path.startswith("~/"):
+            raise CommandError(f"{shown(path)}: ~ isn't read; give the path in the workspace.")
+        try:
+            size = len(os.fsencode(path))
+        except UnicodeEncodeError as error:
+            raise CommandError(f"{shown(path)} can't be a file name here.") from error
+        if size > LONGEST:
+            raise CommandError(f"{shown(path)} is too long: {size:,} bytes; take a shorter name.")
+        if path.startswith("/"):
+            return self._beneath_root(path)
+        return "/".join(p for p in path.split("/") if p not in ("", ".")) or "."
+
+    def _beneath_root(self, path: str) -> str:
+        pure = PurePosixPath("/", *path.split("/"))
+        for base in self._spellings:
+            if pure.is_relative_to(base):
+                return str(pure.relative_to(base))
+        raise CommandError(f"{shown(path)} lies outside the workspace; use a path relative to it.")
+
+    def _destination(self, path: str, inside: str) -> str:
+        """The true path that writing to `inside` writes to, whether or not it exists."""
+        try:
+            with self._beneath.opened(inside, PLACE) as opened:
+                _refuse_special(path, os.fstat(opened.fd).st_mode)
+                return opened.path
+        except FileNotFoundError:
+            return self._future(path, inside)
+
+    def _future(self, path: str, inside: str) -> str:
+        """The true path of a name that may not exist yet: its nearest folder, and the rest."""
+        parts = inside.split("/")
+        for kept in reversed(range(len(parts))):
+            rest = parts[kept:]
+            with (
+                suppress(FileNotFoundError),
+                self._beneath.opened("/".join(parts[:kept]), FOLDER) as folder,
+            ):
+                if rest[-1] in ("..", "."):
+                    raise CommandError(f"{shown(path)} has no name at its end.")
+                if ".." in rest:
+                    raise CommandError(f"{shown(path)} passes a folder that doesn't exist.")
+                return _joined(folder.path, *rest)
+        raise MissingPath(f"The workspace {self.root} is gone.")
+
+    @contextmanager
+    def _named(self, path: str) -> Iterator[tuple[Opened, str, str, os.stat_result]]:
+        """The folder that holds a path's last name, that name, its true path, what stands there.
+
+        For changes of the name itself: a link isn't followed; masked and protected is refused.
+        """
+        parent, name = _split(self._relative(path))
+        if name in ("..", "."):
+            raise CommandError(f"{shown(path)} has no name at its end; give the path itself.")
+        with self._beneath.opened(parent, LISTING) as folder:
+            true = _joined(folder.path, name)
+            self._guard.refuse_change(path, true)
+            before = _there(folder, name)
+            if before is None:
+                raise FileNotFoundError(errno.ENOENT, path)
+            yield folder, name, true, before
+
+    def _make_folders(self, path: str, parent: str) -> None:
+        parts = parent.split("/") if parent else []
+        for n, name in enumerate(parts):
+            with self._beneath.opened("/".join(parts[:n]), LISTING) as folder:
+                there = _there(folder, name)
+                if there is None:
+                    with suppress(FileExistsError):
+                        os.mkdir(name, dir_fd=folder.fd)
+                        sync(folder.fd)
+                elif stat.S_ISLNK(there.st_mode):
+                    raise CommandError(f"{shown(path)} passes a link that leads nowhere.")
+
+    def _own(self, path: str) -> str:
+        try:
+            inside = os.path.normpath(self._relative(path))
+        except CommandError as error:
+            raise ValueError(str(error)) from error
+        if inside == ".." or inside.startswith("../"):
+            raise ValueError(f"{path!r} lies outside the workspace.")
+        return inside
+
+    # Errors.
+
+    @contextmanager
+    def _telling(self, path: str) -> Iterator[None]:
+        """What the system says about a path, as a sentence to the model."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise MissingPath(self._missing(path)) from error
+        except OSError as error:
+            sentence = _SENTENCES.get(error.errno or 0, "{path}: {reason}.")
+            reason = error.strerror or type(error).__name__
+            raise CommandError(sentence.format(path=shown(path), reason=reason)) from error
+
+    def _missing(self, path: str) -> str:
+        """That there is nothing, and what stands there under a similar name."""
+        parent, name = _split(self._relative(path))
+        near: list[str] = []
+        with suppress(CommandError, OSError), self._beneath.opened(parent, LISTING) as folder:
+            near = get_close_matches(name, os.listdir(folder.fd), 1)  # noqa: PTH208
+            near = [_joined(folder.path, found) for found in near if found != name]
+        hint = f" Did you mean {shown(near[0])}?" if near else " list_files shows what there is."
+        return f"There is no {shown(path)}.{hint}"
+
+
+def _split(path: str) -> tuple[str, str]:
+    parent, _, name = path.rpartition("/")
+    return parent, name
+
+
+def _joined(*parts: str) -> str:
+    return "/".join(part for part in parts if part)
+
+
+def _there(folder: Opened, name: str) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=folder.fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _kind(mode: int) -> Kind:
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "link" if stat.S_ISLNK(mode) else "other"
+
+
+def _entry(folder: Opened, item: os.DirEntry[str]) -> Entry:
+    path = _joined(folder.path, item.name)
+    if item.is_symlink():
+        return Entry(path, "link", os.readlink(item.name, dir_fd=folder.fd))
+    if item.is_dir(follow_symlinks=False):
+        return Entry(path, "folder")
+    return Entry(path, "file" if item.is_file(follow_symlinks=False) else "other")
+
+
+def _refuse_special(path: str, mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise CommandError(f"{shown(path)} is a folder, not a file.")
+    if stat.S_ISLNK(mode):
+        raise CommandError(f"{shown(path)} is a link that leads nowhere; use what it names.")
+    said = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    what = said.get(stat.S_IFMT(mode), "a device")
+    raise CommandError(f"{shown(path)} is {what}; only regular files can be used.")
+
+
+def _refuse_read_only(path: str, mode: int) -> None:
+    if not mode & 0o222:
+        raise CommandError(
+            f"{shown(path)} is read-only (mode {mode & 0o777:o}); if it shall change, "
+            "run chmod u+w on it first."
+        )
+
+
+def _move_failed(error: OSError, target: str) -> OSError | CommandError:
+    match error.errno:
+        case errno.EEXIST:
+            return CommandError(
+                f"{shown(target)} exists, nothing is overwritten: give the whole new path, "
+                "or delete that first."
+            )
+        case errno.EXDEV:
+            return CommandError(f"{shown(target)} is another file system: copy, then delete.")
+    return error
+
+
+def _remove_folder(path: str, folder: Opened, name: str) -> None:
+    try:
+        os.rmdir(name, dir_fd=folder.fd)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise CommandError(
+            f"{shown(path)} isn't empty. Delete what it holds first, or use execute_shell."
+        ) from error

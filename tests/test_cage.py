@@ -1,0 +1,475 @@
+"""What a caged command can do to the world outside, looked at from outside."""
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from commands.cancel import Cancel
+from commands.context import Cage, Finished
+from commands.sandbox.bounds import Bounds, CageFault, Limits
+from commands.sandbox.bubblewrap import Bubblewrap
+from commands.sandbox.choose import Wanted, choose, describe
+from commands.sandbox.none import NoCage
+from commands.sandbox.ring import Ring
+from commands.sandbox.toolchains import toolchains
+
+SECRET = "sk-the-secret-that-nobody-may-see"
+ROOT = Path(__file__).parents[1]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """A person's environment: a home of their own, this Python first on PATH, a key."""
+    path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+    return {"HOME": str(home), "PATH": path, "OPENAI_API_KEY": SECRET, "TZ": "UTC"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "key").write_text(SECRET)
+    return home
+
+
+@pytest.fixture
+def root(home: Path) -> Path:
+    root = home / "project"
+    root.mkdir()
+    return root
+
+
+def cage(kind: Wanted, bounds: Bounds, home: Path) -> Cage:
+    """The cage, or a skipped test where it can't be; in CI that is a failure."""
+    try:
+        return choose(kind, bounds, environment(home))
+    except CageFault as fault:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(fault))
+
+
+def bash(cage: Cage, script: str, *, timeout_s: float = 30, cancel: Cancel | None = None) -> str:
+    done = ended(cage, script, timeout_s=timeout_s, cancel=cancel)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def ended(
+    cage: Cage, script: str, *, timeout_s: float = 30, cancel: Cancel | None = None
+) -> Finished:
+    return cage.run(["bash", "-c", script], timeout_s=timeout_s, cancel=cancel or Cancel())
+
+
+KINDS = pytest.mark.parametrize("kind", ["bubblewrap", "none"])
+
+
+@KINDS
+def test_commands_write_outside_the_workspace_only_without_a_cage(
+    kind: Wanted, home: Path, root: Path
+) -> None:
+    """The first guarantee; without a cage the same attempt succeeds, so it is a real one."""
+    outside = (home / "made", home.parent / "made", Path(f"/var/tmp/made-{uuid4()}"))
+
+    for place in outside:
+        bash(cage(kind, Bounds(root), home), f"touch {place}; touch inside")
+
+    assert [place.exists() for place in outside] == [kind == "none"] * 3
+    assert (root / "inside").exists()
+    outside[2].unlink(missing_ok=True)
+
+
+@KINDS
+def test_commands_read_the_home_folder_only_without_a_cage(
+    kind: Wanted, home: Path, root: Path
+) -> None:
+    """Keys lie in home folders."""
+    seen = bash(cage(kind, Bounds(root), home), f"cat ~/key {home}/key {root}/../key")
+
+    assert (SECRET in seen) == (kind == "none")
+
+
+def test_system_files_cannot_be_changed(home: Path, root: Path) -> None:
+    """Also by root, who may do so outside."""
+    said = bash(cage("bubblewrap", Bounds(root), home), "touch /usr/bin/x /etc/x /x /dev/x")
+
+    assert said.count("Read-only file system") == 4
+
+
+@KINDS
+def test_no_kind_hands_the_key_on_in_the_environment(kind: Wanted, home: Path, root: Path) -> None:
+    """The model's key would end up in a result, or at a stranger's server."""
+    seen = bash(cage(kind, Bounds(root, pass_env=["TZ"]), home), "env")
+
+    assert SECRET not in seen
+    assert "\nTERM=dumb\n" in seen
+    assert "TZ=UTC\n" in seen
+
+
+@KINDS
+def test_other_processes_are_seen_only_without_a_cage(kind: Wanted, home: Path, root: Path) -> None:
+    """A scrubbed environment is worth nothing while the agent's own can be read in /proc."""
+    with subprocess.Popen(["sleep", "1000"], env={"PATH": "/usr/bin:/bin", "K": SECRET}) as other:
+        seen = bash(cage(kind, Bounds(root), home), "cat /proc/[0-9]*/environ 2>/dev/null")
+        other.kill()
+
+    assert (SECRET in seen) == (kind == "none")
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    """The port of something that listens on this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        yield port
+
+
+@pytest.mark.parametrize(("kind", "network"), [("bubblewrap", False), ("bubblewrap", True)])
+def test_the_machines_own_ports_are_reached_only_with_the_network(
+    kind: Wanted, network: bool, home: Path, root: Path, server: int
+) -> None:
+    """A database or a model server on this machine is nobody's business in the cage."""
+    made = cage(kind, Bounds(root, network=network), home)
+
+    done = ended(made, f"exec 3<>/dev/tcp/127.0.0.1/{server}")
+
+    assert (done.exit == 0) == network == made.network
+
+
+def test_programs_in_the_cage_can_speak_to_each_other_by_loopback(home: Path, root: Path) -> None:
+    """Tests that start a server and ask it must work."""
+    script = (
+        "import socket; a = socket.create_server(('127.0.0.1', 0));"
+        "socket.create_connection(a.getsockname()); print('met')"
+    )
+
+    assert "met" in bash(cage("bubblewrap", Bounds(root), home), f'python3 -c "{script}"')
+
+
+def test_masked_files_are_empty_and_state_is_not_there(home: Path, root: Path) -> None:
+    """A workspace's .env holds keys, and the state may lie in the workspace."""
+    (root / ".env").write_text(SECRET)
+    (root / "state").mkdir()
+    (root / "state/journal").write_text(SECRET)
+    bounds = Bounds(root, masked=lambda: [".env", "absent/.env"], hidden=[root / "state"])
+
+    made = cage("bubblewrap", bounds, home)
+    seen = bash(made, "cat .env state/journal; ls -A state; echo x > .env; mv .env y")
+
+    assert SECRET not in seen
+    assert (root / ".env").read_text() == SECRET
+    assert sorted(path.name for path in root.iterdir()) == [".env", "state"]
+
+
+def test_protected_paths_stay_as_they_are_and_a_commit_works(home: Path, root: Path) -> None:
+    """A planted hook would run as the user, outside; `git commit` is daily work."""
+    (home / ".gitconfig").write_text('[user]\n\tname = A "B" C\n\temail = a@example.org\n')
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    (root / "tests").mkdir()
+    (root / "tests/test_a.py").write_text("assert False")
+    guarded = [".git/hooks", ".git/config", "tests/test_a.py", "absent/file"]
+    made = cage("bubblewrap", Bounds(root, protected=lambda: guarded), home)
+    attacks = [
+        "echo x > .git/hooks/pre-commit",
+        "echo x >> .git/config",
+        "mv .git .g",
+        "rm -rf .git/hooks",
+        "echo x > tests/test_a.py",
+        "mv tests t",
+        "rm tests/test_a.py",
+    ]
+
+    failed = [ended(made, attack).exit != 0 for attack in attacks]
+    commit = bash(made, "git add tests && git commit -qm one && git log --format='%an %ae'")
+
+    assert failed == [True] * len(attacks)
+    assert commit == 'A "B" C a@example.org\n'
+    assert (root / "tests/test_a.py").read_text() == "assert False"
+    assert not (root / ".git/hooks/pre-commit").exists()
+    assert not (root / "absent").exists()
+
+
+def test_folders_beside_the_workspace_are_there_when_allowed(home: Path, root: Path) -> None:
+    """--allow-read and --allow-write."""
+    read, write = home / "read", home / "write"
+    read.mkdir()
+    write.mkdir()
+    made = cage("bubblewrap", Bounds(root, extra_read=[read], extra_write=[write]), home)
+
+    bash(made, f"touch {read}/x {write}/x")
+
+    assert (list(read.iterdir()), list(write.iterdir())) == ([], [write / "x"])
+
+
+def test_a_workspace_below_tmp_is_the_only_thing_seen_of_it(
+    home: Path, root: Path, tmp_path: Path
+) -> None:
+    """/tmp holds other people's sockets; what a command leaves there is gone after it."""
+    made = cage("bubblewrap", Bounds(root), home)
+    assert root.is_relative_to("/tmp")
+
+    first = bash(made, "cd /tmp && find . -type f; echo mine > left")
+    second = bash(made, "cat /tmp/left")
+
+    assert first == ""
+    assert "No such file" in second
+
+
+def test_further_user_namespaces_are_refused(home: Path, root: Path) -> None:
+    """They open parts of the kernel that are made for root."""
+    made = cage("bubblewrap", Bounds(root), home)
+    if not isinstance(made, Bubblewrap) or not made.tight:
+        pytest.skip("this bubblewrap can't forbid them")
+
+    assert ended(made, "unshare -U true").exit != 0
+
+
+def test_limits_hold_in_the_cage(home: Path, root: Path) -> None:
+    """A runaway command must not take the disk or the memory."""
+    limits = Limits(file_bytes=10_000, memory_share=0.02, open_files=50)
+    made = cage("bubblewrap", Bounds(root, limits=limits), home)
+
+    bash(made, "head -c 20000 /dev/zero > big")
+    greedy = ended(made, "python3 -c 'bytearray(1 << 40)'")
+    opened = ended(made, "python3 -c 'a = [open(\"big\") for _ in range(60)]'")
+
+    assert (root / "big").stat().st_size == 10_000
+    assert b"MemoryError" in greedy.stderr
+    assert b"Too many open files" in opened.stderr
+
+
+def lasting(marker: str) -> str:
+    """A script that leaves four stubborn processes, says so in the FIFO, and goes on.
+
+    They carry the marker as their name; the script's own text holds it only in two parts.
+    """
+    return f"""
+        export MARK={marker[:4]}; MARK+={marker[4:]}; trap '' TERM HUP INT
+        (exec -a $MARK sleep 1000) &
+        (exec -a $MARK sleep 1000) & kill -STOP $!
+        ((setsid bash -c 'trap "" TERM; exec -a $MARK sleep 1000' >/dev/null 2>&1 &) &)
+        (exec env -i setsid bash -c "exec -a $MARK sleep 1000" </dev/null >/dev/null 2>&1 &)
+        until [ $(grep -l "^$MARK" /proc/[0-9]*/cmdline 2>/dev/null | wc -l) = 4 ]; do :; done
+        echo four > ready
+    """
+
+
+def named(marker: str) -> list[int]:
+    """The processes of this machine that carry the marker."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if marker.encode() in (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+        except OSError:
+            continue
+    return found
+
+
+def cancel_when(ready: Path, cancel: Cancel) -> None:
+    os.mkfifo(ready)
+
+    def wait() -> None:
+        if ready.read_text() == "four\n":
+            cancel.set("interrupt")
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("then", "timeout_s", "stopped", "status"),
+    [
+        ("exit 7", 60.0, "", 7),
+        ("sleep 1000", 60.0, "cancel", 137),
+        ("sleep 1000", 2.0, "time", 137),
+    ],
+)
+def test_nothing_is_left_running(
+    kind: Wanted, then: str, timeout_s: float, stopped: str, status: int, home: Path, root: Path
+) -> None:
+    """Also what was forked twice, has a session of its own, ignores signals or is stopped."""
+    marker = uuid4().hex
+    cancel = Cancel()
+    if stopped == "cancel":
+        cancel_when(root / "ready", cancel)
+    made = cage(kind, Bounds(root), home)
+
+    done = ended(made, lasting(marker) + then, timeout_s=timeout_s, cancel=cancel)
+
+    assert (done.stopped, done.exit) == (stopped, status)
+    if stopped != "cancel":
+        assert (root / "ready").read_text() == "four\n"
+    assert named(marker) == []
+
+
+@KINDS
+def test_the_death_of_the_agent_ends_its_commands(kind: Wanted, home: Path, root: Path) -> None:
+    """kill -9 leaves no time to clean up, so the kernel or a second process must."""
+    marker = uuid4().hex
+    cage(kind, Bounds(root), home)
+    os.mkfifo(root / "ready")
+    program = (
+        "import os, sys; from pathlib import Path; from tests.test_cage import *\n"
+        "kind, root, home, script = sys.argv[1:]\n"
+        "ended(cage(kind, Bounds(Path(root)), Path(home)), script, timeout_s=60)"
+    )
+    script = lasting(marker) + "sleep 1000"
+    argv = [sys.executable, "-c", program, kind, str(root), str(home), script]
+
+    with subprocess.Popen(argv, cwd=ROOT) as agent:
+        said = (root / "ready").read_text()
+        watched = [os.pidfd_open(pid) for pid in named(marker)]
+        agent.kill()
+    ends = [select.select([fd], [], [], 10)[0] for fd in watched]
+
+    assert (said, len(watched)) == ("four\n", 4)
+    assert all(ends)
+    for fd in watched:
+        os.close(fd)
+
+
+@KINDS
+def test_a_cancelled_command_does_not_begin(kind: Wanted, home: Path, root: Path) -> None:
+    """The person pressed Ctrl-C before it ran: then it has no effect at all."""
+    cancel = Cancel()
+    cancel.set("interrupt")
+
+    done = ended(cage(kind, Bounds(root), home), "touch made", cancel=cancel)
+
+    assert done.stopped == "cancel"
+    assert not (root / "made").exists()
+
+
+@KINDS
+def test_endless_output_is_stopped_and_both_ends_kept(kind: Wanted, home: Path, root: Path) -> None:
+    """`yes` would fill the memory within a minute."""
+    done = ended(cage(kind, Bounds(root), home), "echo start; yes")
+
+    assert done.stopped == "output"
+    assert done.stdout.startswith(b"start\ny\n")
+    assert b" bytes left out" in done.stdout
+    assert len(done.stdout) < 1_100_000
+
+
+@KINDS
+def test_input_is_read_whole_and_otherwise_empty(kind: Wanted, home: Path, root: Path) -> None:
+    """A megabyte is more than a pipe holds; a command that asks must not wait for ever."""
+    made = cage(kind, Bounds(root), home)
+    data = os.urandom(1_000_000)
+
+    fed = made.run(["cat"], timeout_s=30, cancel=Cancel(), stdin=data)
+    ignored = made.run(["true"], timeout_s=30, cancel=Cancel(), stdin=data)
+    empty = made.run(["cat"], timeout_s=30, cancel=Cancel())
+
+    assert (fed.stdout == data, ignored.exit, empty.stdout) == (True, 0, b"")
+
+
+@KINDS
+def test_a_missing_program_is_an_ordinary_end(kind: Wanted, home: Path, root: Path) -> None:
+    """The model mistyped a name: it is told which."""
+    done = cage(kind, Bounds(root), home).run(["no-such-tool"], timeout_s=30, cancel=Cancel())
+
+    assert done.exit in (1, 127)
+    assert b"no-such-tool: No such file" in done.stderr
+
+
+@KINDS
+def test_temporary_files_are_gone_afterwards(kind: Wanted, home: Path, root: Path) -> None:
+    """TMPDIR is the command's own, and nothing of it stays on the machine."""
+    name = uuid4().hex
+    script = f'touch "$TMPDIR/{name}" && cd "$TMPDIR" && pwd'
+
+    place = bash(cage(kind, Bounds(root), home), script).strip()
+
+    assert place.startswith("/tmp")
+    assert not Path(place, name).exists()
+
+
+def test_a_cage_that_cannot_be_built_says_why(home: Path, root: Path) -> None:
+    """Whoever gave --allow-read a wrong path must learn which."""
+    cage("bubblewrap", Bounds(root), home)
+
+    with pytest.raises(CageFault, match="no/such/folder"):
+        choose("auto", Bounds(root, extra_read=[Path("/no/such/folder")]), environment(home))
+
+
+def test_a_missing_bubblewrap_is_said_and_none_is_taken_only_by_name(
+    home: Path, root: Path, tmp_path: Path
+) -> None:
+    """Running without a cage is the person's choice."""
+    made = choose("none", Bounds(root), environment(home))
+
+    assert isinstance(made, NoCage)
+    assert describe(made).startswith("Cage: none.")
+
+
+def test_the_line_about_a_cage_tells_what_it_lacks(home: Path, root: Path) -> None:
+    """A person decides by it whether to leave."""
+    line = describe(cage("auto", Bounds(root, network=True), home))
+
+    assert line.startswith("Cage: bubblewrap.")
+    assert "the whole network" in line
+    assert "no filter of system calls" in line
+
+
+def test_toolchains_are_shown_whole_but_never_what_people_keep(tmp_path: Path) -> None:
+    """~/.local and a project hold keys and work; an installation doesn't."""
+    home = tmp_path / "home"
+    python = home / ".pyenv/versions/3.12/bin/python3.12"
+    tool = home / ".local/share/uv/tools/ruff"
+    for folder in (home / ".pyenv/shims", home / ".local/bin", home / ".cargo/bin"):
+        folder.mkdir(parents=True)
+    for file in (python, tool / "bin/ruff", home / ".rustup/settings.toml"):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    for file in (home / ".cargo/bin/rustup", tool / "pyvenv.cfg", home / ".cargo/credentials"):
+        file.touch(0o755)
+    (home / ".local/bin/ruff").symlink_to(tool / "bin/ruff")
+    (home / ".local/bin/mine").symlink_to(home / ".cargo/credentials")
+
+    path = [home / ".pyenv/shims", home / ".local/bin", home / ".cargo/bin", Path("/usr/bin")]
+    shown = toolchains(path, home, {})
+
+    assert shown == {
+        home / ".pyenv",
+        home / ".local/bin",
+        tool,
+        home / ".cargo/bin",
+        home / ".rustup",
+    }
+
+
+def test_a_strangers_link_for_python_shows_no_folder_of_the_user(home: Path, root: Path) -> None:
+    """A cloned repository may bring a .venv that points at anything."""
+    for name in ("bin", "lib"):
+        (home / ".ssh" / name).mkdir(parents=True)
+    target = home / ".ssh/bin/python"
+    target.write_text(SECRET)
+    target.chmod(0o755)
+    (root / ".venv/bin").mkdir(parents=True)
+    (root / ".venv/bin/python").symlink_to(target)
+
+    assert SECRET not in bash(cage("bubblewrap", Bounds(root), home), "cat .venv/bin/python")
+
+
+@given(st.lists(st.binary(max_size=40)), st.integers(1, 30))
+def test_a_ring_holds_head_and_tail_and_counts_the_rest(chunks: list[bytes], end: int) -> None:
+    """What a result shows of a long output is true at both ends."""
+    ring = Ring(end)
+    whole = b"".join(chunks)
+
+    for chunk in chunks:
+        ring.take(chunk)
+
+    missing = len(whole) - 2 * end
+    line = f"\n…{missing:,} bytes left out…\n".encode()
+    assert ring.held() == (whole if missing <= 0 else whole[:end] + line + whole[-end:])
