@@ -115,6 +115,12 @@ class OpenAIModel:
         most = facts.max_completion or self._card.max_completion
         return replace(self._card, window=min(windows, default=None), max_completion=most)
 
+    @property
+    def embeds(self) -> bool:
+        """False without an embedding model, or where the server showed that it has none."""
+        name = self._embedding_model
+        return name is not None and self._embeds and self._learned.facts(self._url, name).embeds
+
     def __enter__(self) -> Self:
         """Import the client in the background while the caller goes on."""
         self._running().start(self._connected())
@@ -147,7 +153,7 @@ class OpenAIModel:
         that can be used (not asked again by this object).
         """
         name = self._embedding_model
-        if name is None or not self._embeds or not self._learned.facts(self._url, name).embeds:
+        if name is None or not self.embeds:
             return None
         if not texts:
             return Embedded((), Usage(0, 0, cost=0.0), name)
@@ -338,6 +344,7 @@ class OpenAIModel:
         try:
             http = openai.DefaultAsyncHttpxClient(
                 follow_redirects=False,  # the prompt would go along, within a host the key too
+                verify=self._url.startswith("https:"),  # 0.1 s for certificates that http has not
                 trust_env=not is_local(self._url),  # no proxy reaches this machine's own servers
                 timeout=httpx2.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
             )

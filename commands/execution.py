@@ -43,7 +43,8 @@ def run(names):
         raise
     except BaseException:
         kind, error, trace = sys.exc_info()
-        sys.excepthook(kind, error, trace.tb_next)
+        error = error.with_traceback(trace.tb_next)
+        sys.excepthook(kind, error, error.__traceback__)
         sys.exit(1)
 run(globals())
 """
@@ -100,7 +101,7 @@ def _run(context: Context, argv: list[str], stdin: bytes, timeout_s: float | Non
     done = context.cage.run(argv, timeout_s=limit, cancel=context.cancel, stdin=stdin)
     ok = done.exit == 0 and not done.stopped
     stderr = _text(done.stderr)
-    shown = _without_overwritten(stderr)
+    shown = without_overwritten(stderr)
     text = _text(done.stdout)
     if shown:
         text = _joined(text, f"[stderr]\n{shown}")
@@ -143,7 +144,7 @@ def _joined(above: str, below: str) -> str:
     return above + ("" if not above or not below or above.endswith("\n") else "\n") + below
 
 
-def _without_overwritten(text: str) -> str:
+def without_overwritten(text: str) -> str:
     """Of each line only what stands after its last carriage return, as on a screen."""
     if "\r" not in text:
         return text

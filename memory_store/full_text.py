@@ -123,20 +123,20 @@ def _match(terms: Collection[str]) -> str:
 class Counted:
     """No FTS5: every text is read at each query, and a row scores how often it has the terms."""
 
-    def is_behind(self, connection: sqlite3.Connection) -> bool:  # noqa: ARG002
+    def is_behind(self, connection: sqlite3.Connection) -> bool:
         return False
 
     def catch_up(self, connection: sqlite3.Connection) -> None:
         """Nothing to do: the texts are the index."""
 
-    def delete(self, connection: sqlite3.Connection, row: int, text: str) -> None:  # noqa: ARG002
+    def delete(self, connection: sqlite3.Connection, row: int, text: str) -> None:
         discard(connection)
 
     def find(
         self,
         connection: sqlite3.Connection,
         terms: Collection[str],
-        rows: int,  # noqa: ARG002
+        rows: int,
     ) -> Mapping[str, Collection[int]]:
         texts = ((m.id, m.text) for m in schema.every(connection))
         return {term: held.keys() for term, held in words.counted(texts, terms).items()}

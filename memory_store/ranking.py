@@ -27,12 +27,13 @@ def top(scores: Floats, k: int) -> list[int]:
         return []
     if k >= len(scores):
         return list(map(int, np.argsort(-scores, kind="stable")))
-    # argpartition picks any of those that tie at the edge; the older ones are wanted.
-    edge = scores[np.argpartition(scores, -k)[-k]]
-    above = np.flatnonzero(scores > edge)
-    level = np.flatnonzero(scores == edge)[: k - len(above)]
-    best = above[np.argsort(-scores[above], kind="stable")]
-    return list(map(int, np.concatenate((best, level))))
+    edge = np.partition(scores, -k)[-k]
+    chosen = np.flatnonzero(scores >= edge)
+    if len(chosen) > k:  # of those that tie at the edge the older ones
+        at_edge = scores[chosen] == edge
+        above = chosen[~at_edge]
+        chosen = np.concatenate((above, chosen[at_edge][: k - len(above)]))
+    return list(map(int, chosen[np.argsort(-scores[chosen], kind="stable")]))
 
 
 def nearest(matrix: Floats, query: Floats, k: int) -> list[tuple[int, float]]:

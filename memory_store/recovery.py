@@ -32,7 +32,7 @@ def recover(path: Path, error: sqlite3.Error) -> str:
         fresh.replace(path)
     return (
         f"{path} was damaged ({error}). It was set aside as {aside.name};"
-        f" {count} {'memory' if count == 1 else 'memories'} could be read from it and were kept."
+        f" {count} {'memory' if count == 1 else 'memories'} recovered from it."
     )
 
 

@@ -5,6 +5,8 @@ import sqlite3
 import time as clock
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 COSINE_FLOOR = 0.25
 WORDS_FLOOR = 0.2
+_PIECE = 500  # rows
 _NO_FTS5 = (
     "SQLite has no FTS5 here: memories are ranked by counting words,"
     " which is slower and knows no word stems."
@@ -173,14 +176,14 @@ class Store:
     def export(self, stream: TextIO) -> int:
         """Write all memories, oldest first, with their vectors, a JSON line each; how many."""
 
-        def write(connection: sqlite3.Connection) -> int:
-            count = 0
-            for memory in schema.every(connection):
-                stream.write(lines.line(memory, schema.vectors(connection, memory.id)) + "\n")
-                count += 1
-            return count
-
-        return self._within("BEGIN", write)
+        count = last = 0
+        # In pieces, each read whole before it is written: reading may begin again (`_within`),
+        # and a slow stream must not keep others from the file.
+        while piece := self._within("BEGIN", partial(_piece, after=last)):
+            for memory, vectors in piece:
+                stream.write(lines.line(memory, vectors) + "\n")
+            count, last = count + len(piece), piece[-1][0].id
+        return count
 
     def import_(self, stream: Iterable[str]) -> int:
         """Add all memories of an export; how many were new (see `add`). Ids are given anew.
@@ -330,6 +333,13 @@ def _count(connection: sqlite3.Connection) -> int:
     return count
 
 
+def _piece(
+    connection: sqlite3.Connection, *, after: int
+) -> list[tuple[Memory, list[schema.Vector]]]:
+    memories = islice(schema.every(connection, after=after), _PIECE)
+    return [(memory, schema.vectors(connection, memory.id)) for memory in memories]
+
+
 def _memories(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Memory]:
     rows = connection.execute(
         f"SELECT {schema.COLUMNS} FROM memories"  # noqa: S608
@@ -368,4 +378,6 @@ def _unit(vector: Sequence[float], model: str) -> list[schema.Vector]:
 
 def _joined(text: str) -> str:
     """The text with surrogate pairs as the characters they mean, as JSON would read them."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

@@ -188,12 +188,13 @@ class FakeOpenAI:
             return Answer(status=404, body={"error": {"message": f"no {path} here"}})
         refused = self._check(request.body) if self._check else None
         with self._changed:
-            answer = refused or self._next(request.body)
-            if answer.hold:
-                self._holds.append(answer.hold)
-            if answer.hold and self._closing:
-                answer.hold.set()
-        return answer
+            return refused or self._next(request.body)
+
+    def _release_at_end(self, hold: Event) -> None:
+        with self._changed:
+            self._holds.append(hold)
+            if self._closing:
+                hold.set()
 
     def _next(self, body: Body) -> Answer:
         if not self._answers:
@@ -298,6 +299,8 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path, headers, json.loads(raw) if raw else {})
         self.server.fake._record(request)
         answer = self.server.fake._answer(request)
+        if answer.hold:
+            self.server.fake._release_at_end(answer.hold)
         if answer.hold and not answer.hold_after and answer.heartbeat_s is None:
             answer.hold.wait(_LONGEST_WAIT_S)
         if answer.disconnect:

@@ -325,6 +325,20 @@ def test_an_export_imports_to_the_same_export(
         assert second.getvalue() == first.getvalue()
 
 
+def test_an_export_of_many_has_each_once_and_in_order(tmp_path: Path) -> None:
+    """It is written in pieces."""
+    lines = [json.dumps({"text": str(i), "time": i}) + "\n" for i in range(1, 1203)]
+    out = io.StringIO()
+    with open_store(tmp_path / "m.sqlite") as store:
+        assert store.import_(lines) == 1202
+        store.delete(601)
+
+        assert store.export(out) == 1201
+
+    kept = [int(json.loads(line)["text"]) for line in out.getvalue().splitlines()]
+    assert kept == [i for i in range(1, 1203) if i != 601]
+
+
 @pytest.mark.parametrize(
     "line",
     ["{", "[]", '{"text": 1, "time": 0}', '{"text": "a"}', '{"text": "a", "time": "x"}']

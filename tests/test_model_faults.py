@@ -1,22 +1,16 @@
 """Each way a model server can fail, over real HTTP, and what the agent is told."""
 
 import socket
-import time
-from email.utils import formatdate
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from autoagent.faults import Asked, of_status, retry_after_s, said
 from autoagent.model import (
     Message,
     ModelFault,
     NotListening,
     Rejected,
-    TooLong,
     Transient,
 )
 from autoagent.openai_model import OpenAIModel
@@ -38,6 +32,11 @@ def fault_from(model: OpenAIModel) -> ModelFault:
     with pytest.raises(ModelFault) as caught:
         model.complete([Message("user", "x")], cap=20, cancel=Cancel())
     return caught.value
+
+
+def let_go(cancel: Cancel, hold: Event) -> None:
+    cancel.wait(0.8)
+    hold.set()
 
 
 def error(message: str, **more: Any) -> dict[str, Any]:
@@ -114,114 +113,6 @@ def test_a_servers_words_are_one_short_line() -> None:
     assert str(fault).endswith("HTTP 502: Bad Gateway [31m")
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "window"),
-    [
-        (
-            400,
-            error(
-                "This model's maximum context length is 8192 tokens. However, you requested 9000",
-                code="context_length_exceeded",
-            ),
-            8192,
-        ),
-        (  # vLLM names the cap; that must not count as a refused parameter
-            400,
-            {
-                "object": "error",
-                "message": "'max_tokens' or 'max_completion_tokens' is too large: 5000. This "
-                "model's maximum context length is 4096 tokens and your request has 100 input tokens",
-            },
-            4096,
-        ),
-        (
-            400,
-            error(
-                "the request exceeds the available context size, try increasing it",
-                type="exceed_context_size_error",
-                n_ctx=16384,
-            ),
-            16384,
-        ),
-        (400, error("the request exceeds the available context size (4096 tokens)"), 4096),
-        (
-            400,
-            {
-                "error": "Trying to keep the first 5000 tokens when context the overflows. However, "
-                "the model is loaded with context length of only 4096 tokens"
-            },
-            4096,
-        ),
-        (400, error("prompt is too long: 210000 tokens > 200000 maximum"), 200000),
-        (
-            400,
-            [error("The input token count exceeds the maximum number of tokens allowed (1048576)")],
-            1048576,
-        ),
-        (400, error("Requested tokens (5000) exceed context window of 2048"), 2048),
-        (
-            400,
-            error(
-                "The input (5000 tokens) is longer than the model's context length (4,096 tokens)."
-            ),
-            4096,
-        ),
-        (
-            400,
-            {
-                "message": "Prompt contains 40000 tokens, too large for model with 32768 maximum context length"
-            },
-            32768,
-        ),
-        (500, {"error": "the input length exceeds the context length"}, None),
-        (413, "<html><title>413 Request Entity Too Large</title></html>", None),
-        (200, error("maximum context length is 8192 tokens", code=400), 8192),
-    ],
-)
-def test_a_prompt_that_is_too_long_is_told_from_every_other_refusal(
-    status: int, body: Any, window: int | None
-) -> None:
-    """The history is cut and the run goes on; the forms are the servers' own."""
-    with FakeOpenAI([Answer(status=status, body=body)]) as server:
-        with OpenAIModel(name="m", base_url=server.base_url) as model:
-            fault = fault_from(model)
-            card = model.card
-
-    assert type(fault) is TooLong
-    assert fault.window == window
-    assert card.window == window
-
-
-@pytest.mark.parametrize(
-    ("headers", "want"),
-    [
-        ({"Retry-After": "7"}, 7.0),
-        ({"retry-after-ms": "1500", "Retry-After": "2"}, 1.5),
-        ({"Retry-After": "0.25"}, 0.25),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After": "-3"}, None),
-        ({"Retry-After": "nan"}, None),
-        ({"Retry-After": "Thu, 01 Jan 1998 00:00:00 GMT"}, 0.0),
-    ],
-)
-def test_a_server_may_say_how_long_to_wait(headers: dict[str, str], want: float | None) -> None:
-    """Growing pauses alone run into the same limit again."""
-    fault = fault_of(Answer(status=429, headers=headers, body=error("slow")))
-
-    assert isinstance(fault, Transient)
-    assert fault.retry_after_s == want
-
-
-def test_a_date_to_wait_for_becomes_seconds() -> None:
-    """RFC 9110 allows a date; it has whole seconds."""
-    moment = formatdate(time.time() + 60, usegmt=True)
-
-    wait_s = retry_after_s({"retry-after": moment})
-
-    assert wait_s is not None
-    assert 50 < wait_s <= 60
-
-
 def test_a_stream_that_is_cut_tells_how_much_had_come() -> None:
     """What came was probably paid for: the budget must count it. Pieces are tokens here."""
     fault = fault_of(Answer("one two three four five", piece=4, cut_after=4))
@@ -269,20 +160,15 @@ def test_signs_of_life_keep_a_slow_answer_alive() -> None:
     """A gateway's comments while the model thinks: silence is longer than the time-out here."""
     hold = Event()
     answer = Answer("late", hold=hold, hold_after=1, heartbeat_s=0.05)
-    with FakeOpenAI([answer]) as server:
-        with OpenAIModel(name="m", base_url=server.base_url, timeout_s=0.5) as model:
-            cancel = Cancel()
-
-            def let_go() -> None:
-                cancel.wait(1.0)
-                hold.set()
-
-            from threading import Thread
-
-            waiter = Thread(target=let_go)
-            waiter.start()
-            completion = model.complete([Message("user", "x")], cap=5, cancel=cancel)
-            waiter.join()
+    with (
+        FakeOpenAI([answer]) as server,
+        OpenAIModel(name="m", base_url=server.base_url, timeout_s=0.4) as model,
+    ):
+        cancel = Cancel()
+        waiter = Thread(target=let_go, args=(cancel, hold))
+        waiter.start()
+        completion = model.complete([Message("user", "x")], cap=5, cancel=cancel)
+        waiter.join()
 
     assert completion.text == "late"
 
@@ -291,26 +177,26 @@ def test_an_answer_that_never_ends_is_cut_by_the_total_time() -> None:
     """Every wait has an end, even when the server keeps showing signs of life."""
     answer = Answer("abcdefgh", piece=4, hold=Event(), hold_after=2, heartbeat_s=0.05)
 
-    fault = fault_of(answer, timeout_s=10.0, total_s=1.0)
+    fault = fault_of(answer, timeout_s=10.0, total_s=0.5)
 
     assert type(fault) is Transient
-    assert "1 s" in str(fault)
+    assert "0.5 s" in str(fault)
     assert fault.received == 1
 
 
 def test_an_answer_that_is_finished_is_kept_though_the_connection_dies() -> None:
     """After the finish only the usage is missing; asking again would be paid twice."""
-    with FakeOpenAI([Answer("ok", cut_after=None, body=_finished_then_broken())]) as server:
-        with OpenAIModel(name="m", base_url=server.base_url) as model:
-            completion = model.complete([Message("user", "x")], cap=5, cancel=Cancel())
+    event = '{"choices": [{"delta": {"content": "ok"}, "finish_reason": "stop"}]}'
+    broken = Answer(
+        body=f'data: {event}\n\ndata: {{"us'.encode(), headers={"Content-Length": "999"}
+    )
+    with (
+        FakeOpenAI([broken]) as server,
+        OpenAIModel(name="m", base_url=server.base_url) as model,
+    ):
+        completion = model.complete([Message("user", "x")], cap=5, cancel=Cancel())
 
     assert (completion.text, completion.finish, completion.usage) == ("ok", "stop", None)
-
-
-def _finished_then_broken() -> bytes:
-    return (
-        b'data: {"choices": [{"delta": {"content": "ok"}, "finish_reason": "stop"}]}\n\ndata: {"us'
-    )
 
 
 @pytest.mark.parametrize(
@@ -398,33 +284,3 @@ def test_a_script_without_answers_says_so() -> None:
         fault = fault_from(model)
 
     assert "the script has no more answers" in str(fault)
-
-
-_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: (
-        st.lists(inner)
-        | st.dictionaries(
-            st.sampled_from(
-                ["error", "message", "detail", "code", "type", "param", "metadata", "loc"]
-            ),
-            inner,
-        )
-    ),
-    max_leaves=10,
-)
-
-
-@given(
-    body=_json.map(lambda v: __import__("json").dumps(v)) | st.text(), status=st.integers(300, 599)
-)
-def test_every_body_of_a_failure_becomes_a_fault_without_the_key(body: str, status: int) -> None:
-    """Whatever a server sends, it is a sentence of one line and never a traceback."""
-    asked = Asked("http://h/v1", "m", KEY, ("max_tokens", "temperature"))
-
-    fault = of_status(status, {}, body + KEY, asked)
-
-    assert KEY not in str(fault)
-    assert "\n" not in str(fault)
-    assert len(str(fault)) < 700
-    assert said(body) is not None

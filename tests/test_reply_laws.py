@@ -113,8 +113,8 @@ def damaged(draw: st.DrawFn, text: str) -> str:
     """text with one character dropped, put in, or replaced."""
     at = draw(st.integers(0, len(text) - 1))
     sign = draw(st.sampled_from(["", *"\"'\\{}[]:,#/ \n\t“”‘’`0a<", '\\"', "//", "/*", "*/"]))
-    behind: str = text[at + draw(st.integers(0, 1)) :]
-    return text[:at] + sign + behind
+    behind = text[at + draw(st.integers(0, 1)) :]
+    return str(text[:at] + sign + behind)
 
 
 @given(dumped(REPLIES))

@@ -171,7 +171,7 @@ def test_a_protected_path_is_recognised_in_every_spelling(workspace: Workspace, 
     [
         *[(".git", "g"), ("a", ".git"), ("a", ".vscode"), ("tests", "t"), ("up", "u")],
         *[("a", "up/er/file"), ("deep", "d"), (".env", "e"), ("a/f", "a/.env.local")],
-        *[("a/f", ".git/hooks/f"), ("a/f", "tests/f")],
+        *[("a/f", ".git/hooks/f"), ("a/f", "tests/f"), ("a", "not")],
     ],
 )
 def test_no_move_leads_around_protection(workspace: Workspace, source: str, target: str) -> None:
@@ -182,7 +182,7 @@ def test_no_move_leads_around_protection(workspace: Workspace, source: str, targ
     (root / "a/f").write_text("")
     (root / ".env").write_text("KEY=1")
     (root / "up").symlink_to("deep")
-    guarded = Workspace(root, protected=["tests", "deep/er/file", "up/er"])
+    guarded = Workspace(root, protected=["tests", "deep/er/file", "up/er", "not/yet"])
     before = everything(root)
 
     with pytest.raises(ForbiddenPath):
@@ -263,7 +263,12 @@ def test_what_is_no_regular_file_is_refused_and_never_waited_for(
     [
         *[("", "empty"), ("  ", "empty"), ("a\0b", "NUL"), ("~/x", "~"), ("n" * 5000, "too long")],
         *[("n" * 300, "too long"), ("\ud800", "file name"), ("/etc/passwd", "outside")],
-        *[("../x", "outside"), ("loop", "circle"), ("file/x", "file for a folder")],
+        *[
+            ("../x", "outside"),
+            ("loop", "circle"),
+            ("abs", "absolute target"),
+            ("file/x", "file for a folder"),
+        ],
         *[("missing/../x", "doesn't exist|There is no"), ("dangling", "nowhere|There is no")],
         *[("dangling/x", "nowhere|There is no"), (".", "folder")],
     ],
@@ -272,6 +277,7 @@ def test_an_impossible_path_gets_a_sentence(workspace: Workspace, path: str, sai
     """The model must learn what to do instead; a traceback would be our bug."""
     (workspace.root / "file").write_text("")
     (workspace.root / "loop").symlink_to("loop")
+    (workspace.root / "abs").symlink_to(workspace.root / "file")
     (workspace.root / "dangling").symlink_to("nothing")
     before = everything(workspace.root)
 
@@ -296,7 +302,7 @@ def test_a_write_makes_parents_follows_links_inside_and_keeps_the_mode(
     """A script stays executable, a private file private, and a link a link."""
     root = workspace.root
     (root / "run.sh").write_text("old")
-    (root / "run.sh").chmod(0o750)
+    (root / "run.sh").chmod(0o776)
     (root / "link").symlink_to("run.sh")
 
     made = workspace.write("a/b/c.txt", b"new")
@@ -304,7 +310,7 @@ def test_a_write_makes_parents_follows_links_inside_and_keeps_the_mode(
     absolute = workspace.write(f"{root}/a/d.txt", b"new")
 
     assert (made, written, absolute) == ("a/b/c.txt", "run.sh", "a/d.txt")
-    assert stat.S_IMODE((root / "run.sh").stat().st_mode) == 0o750
+    assert stat.S_IMODE((root / "run.sh").stat().st_mode) == 0o776
     assert everything(root) == {
         "a": "folder",
         "a/b": "folder",

@@ -20,6 +20,7 @@ from commands.sandbox.toolchains import search_path
 
 _PROBE_S = 10.0
 _ASK_S = 5.0
+_NO_PROGRAM = "bwrap: execvp "
 
 
 class Bubblewrap:
@@ -81,10 +82,7 @@ class Bubblewrap:
                 os.close(ready)
             tree = admit(leader, over, waiting, self.bounds.limits)
             done = follow(tree, stdin=stdin, timeout_s=timeout_s, cancel=cancel)
-            if not done.stopped and not exit_was_told(over):
-                said = done.stderr.decode(errors="replace").strip()
-                raise CageFault(f"The sandbox could not be set up: {said or 'no reason given'}.")
-            return done
+            return done if done.stopped or exit_was_told(over) else _not_begun(done)
 
     def _begun(
         self, argv: Sequence[str], files: "_Files", ready: int, waiting: int, *, has_input: bool
@@ -140,6 +138,14 @@ class Bubblewrap:
         mode = ["--perms", "1777" if path.name in ("tmp", "shm") else "0700"]
         size = ["--size", str(self.bounds.limits.scratch_bytes)] if self.sized else []
         return [*mode, *size, "--tmpfs", str(path)]
+
+
+def _not_begun(done: Finished) -> Finished:
+    """What it means that the program never ran: it isn't there, or the cage failed."""
+    said = done.stderr.decode(errors="replace").strip()
+    if said.startswith(_NO_PROGRAM):
+        return replace(done, exit=127, stderr=f"{said.removeprefix(_NO_PROGRAM)}\n".encode())
+    raise CageFault(f"The sandbox could not be set up: {said or 'no reason given'}.")
 
 
 class _Files:

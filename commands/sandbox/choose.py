@@ -1,5 +1,6 @@
 """Which cage a session gets, chosen by running something in it."""
 
+import os
 from collections.abc import Mapping
 from typing import Literal
 
@@ -35,6 +36,7 @@ def describe(cage: Cage) -> str:
     lacks = [
         "no filter of system calls",
         "memory limited for each process only",
+        *(["root's processes not counted"] if os.getuid() == 0 else []),
         *([] if cage.sized else ["temporary files not limited"]),
         *([] if cage.tight else ["further user namespaces possible"]),
     ]

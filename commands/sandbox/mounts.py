@@ -50,7 +50,8 @@ def laid_out(bounds: Bounds, env: Mapping[str, str]) -> Layout:
     folders = search_path(env.get("PATH", os.defpath))
     foreign = [p for p in folders if not p.is_relative_to(bounds.root)]
     mounts: Mounts = {path: _as_here(path) for path in SYSTEM if path.is_dir()}
-    mounts |= dict.fromkeys(_root_only(), "empty")
+    if os.getuid() == 0:  # whose commands could read there what no other user's can
+        mounts |= dict.fromkeys(_closed("/etc"), "empty")
     mounts |= {Path("/tmp"): "fresh", Path("/var/tmp"): "fresh", home: "fresh"}  # noqa: S108
     for folder in toolchains(foreign, home, env):
         _show(mounts, folder, bounds.root)
@@ -93,20 +94,15 @@ def _home(home: str) -> Path:
     return path if path.is_absolute() and path.is_dir() and not whole else _FALLBACK_HOME
 
 
-def _root_only() -> Iterator[Path]:
-    """What only root may read below /etc: root's own commands would see it otherwise."""
-    if os.getuid() != 0:
-        return
-    for folder, folders, files in os.walk("/etc"):
-        closed = [name for name in folders if not _open_to_all(Path(folder, name))]
-        folders[:] = [name for name in folders if name not in closed]
-        yield from (Path(folder, name) for name in closed)
-        yield from (Path(folder, name) for name in files if not _open_to_all(Path(folder, name)))
-
-
-def _open_to_all(path: Path) -> bool:
-    status = path.lstat()
-    return bool(status.st_mode & 0o004) or status.st_size == 0
+def _closed(folder: str) -> Iterator[Path]:
+    """What others than its owner may not read below a folder; what is empty doesn't count."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            status = entry.stat(follow_symlinks=False)
+            if not status.st_mode & 0o004 and status.st_size:
+                yield Path(entry.path)
+            elif entry.is_dir(follow_symlinks=False):
+                yield from _closed(entry.path)
 
 
 def _existing(root: Path, paths: Iterable[str]) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 SYSTEM = tuple(
@@ -41,12 +42,13 @@ def workspace_python(root: Path) -> Path | None:
 def toolchains(path: Sequence[Path], home: Path, env: Mapping[str, str]) -> set[Path]:
     """What to show of the machine besides the system, so that the programs in `path` run."""
     shown: set[Path] = set()
+    installed = cache(lambda folder: _installed(folder, home))
     for folder in path:
         if beneath_any(folder, (*SYSTEM, *_NEVER)):
             continue
         shown.add(_whole(folder, home))
         for program in folder.iterdir():
-            shown.update(_behind(program, lambda found: _installed(found, home)))
+            shown.update(_behind(program, installed))
         if os.access(folder / "rustup", os.X_OK):
             shown.add(Path(env.get("RUSTUP_HOME", home / ".rustup")))
         if folder == home / ".local/bin":
