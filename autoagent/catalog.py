@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from autoagent.address import checked_url
 from autoagent.model import ModelCard, Price
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ def look_up(model: str, base_url: str | None = None) -> ModelCard:
     The address decides, never the name alone: only a provider's own host, over https, has
     its prices. A server on this machine, a gateway of one's own and any host that merely
     looks like a provider's get neither price nor window. On Azure the name of the
-    deployment is taken for the model's.
+    deployment is taken for the model's. ConfigError for what isn't an address.
     """
-    provider = _provider(base_url or OPENAI_URL)
+    provider = _provider(checked_url(base_url or OPENAI_URL))
     found = _found(model, provider) if provider else None
     if found is None:
         return ModelCard(model)

@@ -8,7 +8,7 @@ import typing
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal
 
-from autoagent.model import Format, Usage
+from autoagent.model import Format, Price, Usage
 
 SCHEMA_VERSION = 1
 """Of the journal. A journal of a newer one is refused, an older one would be read as it was."""
@@ -46,6 +46,7 @@ class Started:
     window: int  # tokens
     limits: Limits
     interactive: bool
+    price: Price | None
     cage: str
     memory: str
     verify: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Resumed:
     limits: Limits
     model: str
     window: int
+    price: Price | None
     verify: tuple[str, ...] = ()
     goals: tuple[str, ...] = ()  # added by the user
     version: str = ""

@@ -49,6 +49,7 @@ _MOST = re.compile(
     r"supports at most (\d+) completion tokens|max_(?:completion_)?tokens: \d+ > (\d+)"
     r"|max_(?:completion_)?tokens`? must be less than or equal to `?(\d+)"
 )
+_WRONG_VALUE = re.compile(r"(?:unsupported|invalid)\w*_value")
 _FORMAT = re.compile(r"response_format|json_schema|json_object|grammar")
 _KEYS = re.compile(r"\b(?:sk|gsk|xai|pk)[-_][\w*.\-]{4,}|\bAIza[\w\-]{10,}|(?i:bearer)\s+\S{20,}")
 
@@ -216,7 +217,9 @@ def _refused(status: int, words: Said, asked: Asked, text: str) -> ModelFault | 
         name = next((p for p in asked.sent if p.startswith("max_")), "max_tokens")
         return ParameterRefused(text, name, most=_number(most))
     named = [p for p in sorted(asked.sent, key=len, reverse=True) if _names(words, p)]
-    return ParameterRefused(text, named[0]) if named else None
+    if not named or (named[0] == "reasoning_effort" and _WRONG_VALUE.search(words.code)):
+        return None  # an effort was set by the person, who can choose one that the server has
+    return ParameterRefused(text, named[0])
 
 
 def _names(words: Said, parameter: str) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 
-from autoagent.events import Changed, Executed, Fed, Noticed, Recalled, Refused, Resumed
+from autoagent.events import Changed, Executed, Fed, Noticed, Recalled, Refused, Resumed, Verified
 from autoagent.reply import Reply
 
 END = "[end]"
@@ -39,6 +39,14 @@ def of_edited(reply: Reply) -> str:
     command = {"name": reply.command.name, "args": reply.command.args}
     text = json.dumps(command, ensure_ascii=False).encode("utf-8", "replace").decode()
     return f"[the user changed the command; this is what runs]\n{text}\n{END}"
+
+
+def of_verified(event: Verified) -> str:
+    """What a proof says before the first step, when it fails; later it stands in a result."""
+    if event.step or event.exit == 0:
+        return ""
+    text = event.text.removesuffix("\n")
+    return f"[{event.command_line} now, exit {event.exit}]\n{text}\n{END}"
 
 
 def of_noticed(event: Noticed) -> str:

@@ -170,7 +170,7 @@ class OpenAIModel:
             raise Cancelled(f"{place}: not asked ({cancel.reason})")
         try:
             # The loop bounds each request itself; this end holds even if the loop should not.
-            return self._running().run(work(), cancel, 10 * self._total_s)
+            return self._running().run(work(), cancel, 3 * self._total_s + CONNECT_S)
         except CancelledError:
             raise Cancelled(f"{place}: cut ({cancel.reason})", received=received()) from None
         except TimeoutError:
@@ -341,32 +341,26 @@ class OpenAIModel:
         import httpx2
         import openai
 
+        settings: dict[str, Any] = {"api_key": self._key or _PLACEHOLDER, "max_retries": 0}
         try:
-            http = openai.DefaultAsyncHttpxClient(
+            settings["http_client"] = openai.DefaultAsyncHttpxClient(
                 follow_redirects=False,  # the prompt would go along, within a host the key too
                 verify=self._url.startswith("https:"),  # 0.1 s for certificates that http has not
                 trust_env=not is_local(self._url),  # no proxy reaches this machine's own servers
                 timeout=httpx2.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
             )
-        except (ImportError, ValueError) as error:
-            why = self._asked({"model": self._name}).clean(str(error))
-            raise Rejected(f"The proxy that the environment names can't be used: {why}") from None
-        key = self._key or _PLACEHOLDER
-        if self._azure_version is not None:
-            return openai.AsyncAzureOpenAI(
-                azure_endpoint=self._url,
-                api_version=self._azure_version,
-                api_key=key,
-                max_retries=0,
-                http_client=http,
+            if self._azure_version is not None:
+                settings |= {"azure_endpoint": self._url, "api_version": self._azure_version}
+                return openai.AsyncAzureOpenAI(**settings)
+            return openai.AsyncOpenAI(
+                base_url=self._url, organization=self._organization, **settings
             )
-        return openai.AsyncOpenAI(
-            base_url=self._url,
-            api_key=key,
-            organization=self._organization,
-            max_retries=0,
-            http_client=http,
-        )
+        except (ImportError, ValueError, httpx2.InvalidURL) as error:
+            asked = Asked(self._url, self._name, self._key)
+            raise Rejected(
+                f"No way to {asked.place}: {asked.clean(str(error))}. "
+                "See --base-url, and the proxy that the environment names."
+            ) from None
 
     async def _disconnect(self) -> None:
         if self._client is not None:

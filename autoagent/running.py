@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,14 @@ from autoagent.errors import StateError
 from autoagent.events import Executed
 from autoagent.history import RESULT_SHARE, shortened
 from autoagent.tokens import Counter
+from commands import changes
 from commands.command import CommandError, CommandSpec, Refusal, Result, Section
 from commands.context import Context
 from commands.control import about_of
 
 _ALL_SECTIONS_SHARE = 1 / 4
+_NAMED = 5  # changed files in a head line
+_KEPT = 200  # changed files in an event
 
 
 class ResultFiles:
@@ -62,12 +65,16 @@ class Runner:
 
     def run(self, step: int, spec: CommandSpec, args: Mapping[str, Any], window: int) -> Executed:
         """Run it and give what came of it; what the model must mend is a result, too."""
+        root = self.context.workspace.root
+        before = changes.look(root) if spec.effect == "execute" else None
         began = time.monotonic()
         try:
             result = spec.run(self.context, **args)
         except CommandError as error:
             result = failure(error)
         seconds = round(time.monotonic() - began, 3)
+        if before is not None:
+            result = _with_changes(result, changes.changed(before, changes.look(root)))
         return self.executed(step, spec.name, dict(args), result, window, seconds)
 
     def executed(
@@ -114,6 +121,15 @@ class Runner:
             whole += [*head, text]
             lines_before += text.count("\n") + 1
         return "\n".join(seen), "\n".join(whole) if cut else None
+
+
+def _with_changes(result: Result, paths: tuple[str, ...]) -> Result:
+    """The result of a program with the files it changed, a few of them in its head line."""
+    if not paths:
+        return result
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    names = ", ".join("".join(c if c.isprintable() else "?" for c in p) for p in paths[:_NAMED])
+    return replace(result, changed=paths[:_KEPT], note=f"{result.note}, changed {names}{more}")
 
 
 def failure(error: CommandError) -> Result:

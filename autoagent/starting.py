@@ -15,7 +15,7 @@ from autoagent.catalog import OPENAI_URL, look_up
 from autoagent.ending import NOT_RUNNABLE, Proof
 from autoagent.errors import ConfigError, RefusedError, StateError
 from autoagent.events import Changed, Event, Limits, Noticed, Resumed, Started, Verified
-from autoagent.history import shortened
+from autoagent.history import RESULT_SHARE, shortened
 from autoagent.journal import Journal, load
 from autoagent.learned import Learned
 from autoagent.longterm import LongTerm
@@ -254,6 +254,7 @@ def begin(
             window=pick.window,
             limits=pick.limits,
             interactive=inputs.attended,
+            price=pick.card.price,
             cage=parts.cage.kind,
             memory=settings.memory or "none",
             verify=settings.verify,
@@ -263,7 +264,7 @@ def begin(
         first: list[Event] = [started, *_noticed(notices)]
         rung = learned.facts(pick.base_url or OPENAI_URL, pick.model).format
         first += [Changed(format=rung)] if rung != "text" else []
-        first += _first_proof(settings, parts)
+        first += _first_proof(settings, parts, pick.window)
         stack.callback(sessions.Lock(folder).release)
         journal = Journal(folder / sessions.JOURNAL)
         stack.callback(journal.close)
@@ -310,6 +311,7 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
             limits=pick.limits,
             model=pick.model,
             window=pick.window,
+            price=pick.card.price,
             verify=settings.verify,
             goals=tuple(parts.redactor.clean(goal) for goal in settings.goals),
             version=__version__,
@@ -344,6 +346,8 @@ def _as_before(settings: Settings, state: State) -> Settings:
         kept["model"] = state.model
     if not settings.explicit("base_url") and state.started.base_url:
         kept["base_url"] = state.started.base_url
+    if not typed("price") and not typed("model"):
+        kept["price"] = state.price or settings.price
     if not typed("window") and not typed("model"):
         kept["window"] = state.window
     if not typed("verify"):
@@ -447,7 +451,7 @@ def _noticed(lines: Sequence[str]) -> list[Noticed]:
     return [Noticed("place", line) for line in lines]
 
 
-def _first_proof(settings: Settings, parts: Parts) -> list[Event]:
+def _first_proof(settings: Settings, parts: Parts, window: int) -> list[Event]:
     """Run the proofs before the first call: what can't be run is a mistake of the user's."""
     if not settings.verify:
         return []
@@ -459,8 +463,15 @@ def _first_proof(settings: Settings, parts: Parts) -> list[Event]:
                 f"--verify {check.command_line!r} can't be run (exit {check.exit}): "
                 f"{' '.join(check.text.split())[-300:]}"
             )
-        checks.append(check)
+        checks.append(_short(check, window, parts.count))
     if any(check.exit for check in checks):
         return list(checks)
     told = "the verification passes already, before anything was done"
     return [*checks, Noticed("verify", told, told=True)]
+
+
+def _short(check: Verified, window: int, count: Counter) -> Verified:
+    """In the share of a result, since the model reads it before its first step."""
+    share = round(window * RESULT_SHARE)
+    text, _ = shortened(check.text, share, count, "[{lines} lines left out]")
+    return replace(check, text=text)

@@ -24,7 +24,7 @@ from autoagent.events import (
     Stopped,
     Verified,
 )
-from autoagent.model import Format, Usage
+from autoagent.model import Format, Price, Usage
 from autoagent.reply import Command, Reply, render
 from autoagent.stuck import NUDGE_AT, Pattern
 
@@ -104,6 +104,7 @@ class State:
     limits: Limits = field(default_factory=lambda: Limits(0, 0))
     window: int = 0  # tokens
     verify: tuple[str, ...] = ()
+    price: Price | None = None
     format: Format = "text"
     step: int = 0
     parts: list[Part] = field(default_factory=list)
@@ -164,6 +165,7 @@ class State:
                 self._say(observation.of_noticed(event))
             case Verified():
                 self.verified[event.command_line] = event
+                self._say(observation.of_verified(event))
             case Stopped():
                 self._settle(None)
                 self.stopped = event
@@ -180,6 +182,7 @@ class State:
         self.limits = event.limits
         self.window = event.window
         self.verify = event.verify
+        self.price = event.price
         self._say(event.opening, "opening")
 
     def _resume(self, event: Resumed) -> None:
@@ -192,6 +195,7 @@ class State:
         self.model = event.model
         self.window = event.window
         self.verify = event.verify
+        self.price = event.price
         self._say(observation.of_resumed(event, len(self.goals)), "words")
         self.goals += event.goals
 

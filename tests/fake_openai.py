@@ -197,9 +197,9 @@ class FakeOpenAI:
                 hold.set()
 
     def _next(self, body: Body) -> Answer:
-        if not self._answers:
-            return Answer(status=500, body={"error": {"message": "the script has no more answers"}})
-        return _as_answer(self._answers.pop(0), body)
+        if self._answers:
+            return _as_answer(self._answers.pop(0), body)
+        return Answer(status=500, body={"error": {"message": "the script has no more answers"}})
 
     def _counted(self, body: Body, answer: Answer) -> Mapping[str, Any] | None:
         if answer.usage is not None or not self._usage:
@@ -287,12 +287,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent: the requests are kept in `requests`."""
 
     def do_GET(self) -> None:
-        self._reply()
+        self.do_POST()
 
     def do_POST(self) -> None:
-        self._reply()
-
-    def _reply(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         raw = self.rfile.read(length)
         headers = {name.lower(): value for name, value in self.headers.items()}

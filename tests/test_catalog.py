@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoagent.catalog import look_up
+from autoagent.errors import ConfigError
 from autoagent.learned import Facts, Learned
 from autoagent.model import ModelCard, Price
 from autoagent.servers import LocalServer, ask_server, find_local
@@ -69,6 +70,12 @@ def test_a_known_model_has_its_window() -> None:
 def test_a_name_alone_has_no_price_anywhere_else(model: str, url: str) -> None:
     """A server on this machine isn't assumed to be free, nor to cost what a namesake costs."""
     assert look_up(model, url) == ModelCard(model)
+
+
+def test_what_is_no_address_is_refused_before_a_price_is_looked_up() -> None:
+    """It comes from the person's settings."""
+    with pytest.raises(ConfigError):
+        look_up("gpt-4o", "http://[1.2.3.4]/v1")
 
 
 @pytest.mark.parametrize("model", ["", "no-such-model", "gpt-4o-no-such", "../x", "🍎"])

@@ -4,8 +4,10 @@ import socket
 from threading import Event, Thread
 from typing import Any
 
+import httpx2
 import pytest
 
+from autoagent.faults import Asked, of_broken
 from autoagent.model import (
     Message,
     ModelFault,
@@ -247,12 +249,37 @@ def test_a_closed_port_is_nobody_listening() -> None:
 
 
 def test_an_unknown_host_is_nobody_listening() -> None:
-    """.invalid never resolves (RFC 2606)."""
-    with OpenAIModel(name="m", base_url="http://nowhere.invalid/v1", timeout_s=30) as model:
-        fault = fault_from(model)
+    """A resolver's answer, not asked for here: tests stay on this machine."""
+    error = httpx2.ConnectError("no")
+    error.__cause__ = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    fault = of_broken(error, Asked("http://nowhere.invalid/v1", "m"))
 
     assert type(fault) is NotListening
     assert "nowhere.invalid" in str(fault)
+
+
+def test_a_host_that_cannot_be_one_is_rejected_without_a_request() -> None:
+    """A typing error in an address is the person's to mend, not a traceback."""
+    with OpenAIModel(name="m", base_url="http://999.1.1.1/v1") as model:
+        fault = fault_from(model)
+
+    assert type(fault) is Rejected
+    assert "--base-url" in str(fault)
+
+
+def test_an_effort_that_the_model_does_not_have_is_rejected() -> None:
+    """It was set by the person: dropping it silently would be another run than they asked for."""
+    body = error(
+        "Unsupported value: 'reasoning_effort' does not support 'minimal'. Supported: 'low'.",
+        param="reasoning_effort",
+        code="unsupported_value",
+    )
+
+    fault = fault_of(Answer(status=400, body=body), effort="minimal")
+
+    assert type(fault) is Rejected
+    assert "Supported: 'low'" in str(fault)
 
 
 def test_tls_that_fails_is_rejected_with_a_sentence() -> None:
