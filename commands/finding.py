@@ -26,6 +26,7 @@ MOST_LISTED = 2_000  # lines of a listing
 MOST_SEEN = 100_000  # entries of a walk
 MOST_LEFT_OUT = 20_000  # entries counted in folders that are left out
 MOST_MATCHES = 200
+AT_ONCE = 1 << 20  # bytes that are handed over together: each time costs two switches
 LARGEST_SEARCHED = 8 << 20  # bytes of a file
 TIME_S = 10.0
 
@@ -110,6 +111,7 @@ def search_files(ctx: Context, pattern: str, path: str = ".") -> Result:
             search.all(files)
         else:
             search.one(path)
+        search.match()
     note = [*search.notes(), *(["not all files were reached"] if walk.cut else [])]
     return Result("\n".join(search.lines), note="; ".join(note), ok=not search.broken)
 
@@ -125,10 +127,13 @@ class _Search:
     binary: int = 0
     large: int = 0
     broken: str = ""
+    waiting: list[tuple[str, bytes]] = field(default_factory=list)  # paths and texts
+    waiting_bytes: int = 0
 
     def begin(self, pattern: str) -> None:
         """CommandError when the pattern isn't one."""
-        fault = self._asked(json.dumps(pattern).encode() + b"\n")
+        self._ask(json.dumps(pattern).encode() + b"\n")
+        fault = self._answer()
         if fault is None:
             raise CommandError("The pattern could not be read in time; make it simpler.")
         if fault:
@@ -154,25 +159,36 @@ class _Search:
         elif encoding is None:
             self.binary += 1
         else:
-            self._match(found.path, plain_lines(encoding.decode(found.data)).encode())
+            text = plain_lines(encoding.decode(found.data)).encode()
+            self.waiting.append((found.path, text))
+            self.waiting_bytes += len(text)
+            if self.waiting_bytes > AT_ONCE:
+                self.match()
 
-    def _match(self, path: str, text: bytes) -> None:
-        head = json.dumps({"bytes": len(text), "most": MOST_MATCHES - len(self.lines)})
-        found = self._asked(head.encode() + b"\n" + text)
-        if found is None:
-            why = "stopped" if self.ctx.cancel.reason else "the pattern takes too long"
-            self.broken = f"{why}, at {path}; make it simpler or search fewer files"
-            return
-        self.files += bool(found)
-        self.lines += [f"{_printable(path)}:{number}: {line}" for number, line in found]
+    def match(self) -> None:
+        """Look through the texts that wait."""
+        texts = [text for _, text in self.waiting]
+        head = {"sizes": [len(text) for text in texts], "most": MOST_MATCHES - len(self.lines)}
+        self._ask(json.dumps(head).encode() + b"\n" + b"".join(texts))
+        for path, _ in self.waiting:
+            found = self._answer()
+            if found is None:
+                why = "stopped" if self.ctx.cancel.reason else "the pattern takes too long"
+                self.broken = f"{why}, at {path}; make it simpler or search fewer files"
+                break
+            self.files += bool(found)
+            self.lines += [f"{_printable(path)}:{number}: {line}" for number, line in found]
+        self.waiting, self.waiting_bytes = [], 0
 
-    def _asked(self, question: bytes) -> Any:
-        """The program's answer; None when it is gone."""
+    def _ask(self, question: bytes) -> None:
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         with suppress(BrokenPipeError):
             self.process.stdin.write(question)
             self.process.stdin.flush()
+
+    def _answer(self) -> Any:
+        """What the program says next; None when it is gone."""
+        assert self.process.stdout is not None
         answer = self.process.stdout.readline()
         return json.loads(answer) if answer.endswith(b"\n") else None
 

@@ -1,8 +1,9 @@
 """The program that looks for a regular expression, apart because a pattern can run for ever.
 
 It is run as a file of its own and imports nothing of ours. In: the pattern as a JSON line;
-out: a JSON line, {} or {"error", "at"}. Then for each text, in: a JSON line {"bytes", "most"}
-with so many bytes of UTF-8 behind it; out: a JSON line [[line number, line], …].
+out: a JSON line, {} or {"error", "at"}. Then again and again, in: a JSON line {"sizes", "most"}
+with texts of so many bytes of UTF-8 behind it; out: a JSON line for each text, in their order,
+[[line number, line], …], at most so many in all.
 """
 
 import json
@@ -29,11 +30,11 @@ def matches(wanted: re.Pattern[str], text: str, most: int) -> list[tuple[int, st
     """The first lines that match, by number from 1, cut around the match when long."""
     found: list[tuple[int, str]] = []
     for number, line in enumerate(text.split("\n"), 1):
+        if len(found) == most:
+            break
         match = wanted.search(line)
         if match is not None:
             found.append((number, _cut(line, match.start())))
-            if len(found) == most:
-                break
     return found
 
 
@@ -45,8 +46,13 @@ def main() -> None:
     _say(fault)
     while wanted is not None and (line := sys.stdin.buffer.readline()):
         head = json.loads(line)
-        text = sys.stdin.buffer.read(head["bytes"]).decode()
-        _say(matches(wanted, text, head["most"]))
+        # All are read before the first is answered, so that neither side waits for the other.
+        texts = [sys.stdin.buffer.read(size).decode() for size in head["sizes"]]
+        most = head["most"]
+        for text in texts:
+            found = matches(wanted, text, most)
+            most -= len(found)
+            _say(found)
 
 
 def _cut(line: str, place: int) -> str:

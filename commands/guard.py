@@ -77,8 +77,9 @@ class Guard:
                 raise ForbiddenPath(path, f"the way to {guarded}, which is protected from change")
 
     def _led(self, path: str) -> str:
-        true = Path(os.path.realpath(self._root / path))
-        return str(true.relative_to(self._root)) if true.is_relative_to(self._root) else ""
+        root = f"{self._root}/"
+        true = os.path.realpath(root + path)
+        return true.removeprefix(root) if true.startswith(root) else ""
 
 
 def is_masked(path: str) -> bool:

@@ -124,7 +124,7 @@ def test_the_death_of_the_agent_ends_its_commands(kind: Wanted, home: Path, root
     script = lasting(marker) + "sleep 1000"
     argv = [sys.executable, "-c", program, kind, str(root), str(home), script]
 
-    with subprocess.Popen(argv, cwd=CHECKOUT) as agent:
+    with subprocess.Popen(argv, cwd=CHECKOUT, env=os.environ | {"TMPDIR": str(home)}) as agent:
         said = told(root / "ready")
         watched = [os.pidfd_open(pid) for pid in named(marker)]
         agent.kill()
