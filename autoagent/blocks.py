@@ -18,8 +18,9 @@ from autoagent.refusal import ReplyError, shown, unreadable
 OPENING = re.compile(r"^<<<([A-Z][A-Z0-9_]{0,15})[ \t]*\r?(?:\n|\Z)", re.MULTILINE)
 FENCE = r"(?:`{3,}|~{3,})[\w+-]*(?=\s|\Z)"
 
+_CLOSING = re.compile(r"^([A-Z][A-Z0-9_]{0,15})>>>\r?$", re.MULTILINE)
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
-_GAP = re.compile(rf"(?:[\s\ufeff\u200b]|{FENCE})*")
+_GAP = re.compile(rf"(?:[\s\ufeff\u200b]+|{FENCE})*")
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufeff]")
 _SECOND = re.compile(r"""["'”’]command["'”’]\s*:""")
 
@@ -47,7 +48,7 @@ def read_tail(text: str, pos: int) -> Tail:
         name = opening[1]
         if name in blocks:
             raise unreadable(pos, f"there are two blocks {name}. Give each its own name.")
-        closing = _closing(name).search(text, opening.end())
+        closing = _closing(name, text, opening.end())
         if closing is None:
             raise unreadable(pos, _unclosed(text, name, opening.end()))
         blocks[name] = text[opening.end() : closing.start()]
@@ -119,12 +120,12 @@ def _is_reference(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"block"} and isinstance(value["block"], str)
 
 
-def _closing(name: str) -> re.Pattern[str]:
-    return re.compile(rf"^{name}>>>\r?$", re.MULTILINE)
+def _closing(name: str, text: str, pos: int = 0) -> re.Match[str] | None:
+    return next((line for line in _CLOSING.finditer(text, pos) if line[1] == name), None)
 
 
 def _fits(name: str, value: str) -> bool:
-    return value.endswith("\n") and not _UNSAFE.search(value) and not _closing(name).search(value)
+    return value.endswith("\n") and not _UNSAFE.search(value) and not _closing(name, value)
 
 
 def _free_name(key: str, taken: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
@@ -50,6 +50,9 @@ SHAPE = (
 )
 _MOST_OTHERS = 100
 """Objects of another shape in the prose before; each costs a look at the whole text."""
+
+_LONGEST = 1_000_000
+"""Characters of an object that isn't strict JSON; more than a model writes, a second to read."""
 
 _TAG = "(?:think|thinking|thought|reasoning|analysis|reflection|scratchpad)"
 _TOKEN = re.compile(
@@ -209,6 +212,8 @@ def _object(text: str, start: int) -> _Found:
         end = _limit(text, start)
     else:
         return _Found(value, start, end)
+    if end - start > _LONGEST:
+        raise unreadable(start, "this object is not strict JSON. Write it anew, and shorter.")
     try:
         reading = read_tolerantly(text, start, end)
         if reading.unclosed is not None and not _harmless(reading.unclosed, reading.value):
@@ -309,7 +314,7 @@ def _command(found: _Found) -> dict[str, Any]:
 def _check_depth(value: Any) -> None:
     level = [value]
     for _ in range(DEEPEST):
-        level = list(_members(level))
+        level = _inside(level)
         if not level:
             return
     raise ReplyError(f"The object is nested more than {DEEPEST} levels deep.")
@@ -317,8 +322,7 @@ def _check_depth(value: Any) -> None:
 
 def _check_no_reference_inside(args: dict[str, Any]) -> None:
     level: list[Any] = [args]
-    while level:
-        level = list(_members(level))
+    while level := _inside(level):
         if any(misplaced(item) for item in level):
             raise ReplyError(
                 'A {"block": …} stands inside an argument. It can only be the whole value of '
@@ -326,12 +330,14 @@ def _check_no_reference_inside(args: dict[str, Any]) -> None:
             )
 
 
-def _members(values: list[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, dict):
-            yield from value.values()
-        elif isinstance(value, list):
-            yield from value
+def _inside(containers: list[Any]) -> list[Any]:
+    """The objects and arrays directly in these."""
+    return [
+        item
+        for holder in containers
+        for item in (holder.values() if isinstance(holder, dict) else holder)
+        if isinstance(item, dict | list)
+    ]
 
 
 def _said(value: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...] | None, str]:

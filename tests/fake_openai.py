@@ -44,9 +44,10 @@ class Answer:
     `disconnect` resets the connection before a byte is sent.
     A completion: `text` comes in pieces of `piece` characters when a stream was asked for
     (`stream=False`: a JSON body all the same; `True`: a stream all the same).
-    `hold` is waited for before anything is sent, or after `hold_after` pieces; meanwhile a
-    comment is sent each `heartbeat_s` seconds when that is given. `cut_after` pieces the
-    connection is reset; with `finish=None` and `done=False` the stream ends politely but
+    `hold` is waited for before anything is sent, or after `hold_after` events of the stream
+    (the first holds the role alone, the last ones finish, usage and [DONE]); meanwhile a
+    comment is sent each `heartbeat_s` seconds when that is given. After `cut_after` events
+    the connection is reset; with `finish=None` and `done=False` the stream ends politely but
     without saying so. `usage` replaces what the server counts; `{}` leaves it out.
     """
 
@@ -313,9 +314,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not streamed:
             self._send_whole(answer, _completion(body, answer, usage))
             return
-        if not (body.get("stream_options") or {}).get("include_usage"):
-            usage = None
-        self._send_stream(body, answer, usage)
+        wanted = (body.get("stream_options") or {}).get("include_usage")
+        self._send_stream(body, answer, usage if wanted else None)
 
     def _send_whole(self, answer: Answer, body: Any) -> None:
         content = body if isinstance(body, bytes) else b""
@@ -339,25 +339,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for number, event in enumerate(_deltas(body, answer)):
+        for number, event in enumerate([*_events(body, answer, usage), ""]):
             if number == answer.cut_after:
                 self._reset()
                 return
             if answer.hold and number == answer.hold_after:
                 self._beat(answer.hold, answer.heartbeat_s)
-            self._send_event(json.dumps(event))
-        if usage is not None:
-            self._send_event(json.dumps({**_frame(body), "choices": [], "usage": usage}))
-        if answer.done:
-            self._send_event("[DONE]")
-        self._send_chunk(b"")
+            self._send_chunk(event.encode())  # an empty chunk is the end
 
     def _beat(self, hold: Event, heartbeat_s: float | None) -> None:
         while not hold.wait(heartbeat_s or _LONGEST_WAIT_S) and heartbeat_s:
             self._send_chunk(b": still here\n\n")
-
-    def _send_event(self, data: str) -> None:
-        self._send_chunk(f"data: {data}\n\n".encode())
 
     def _send_chunk(self, content: bytes) -> None:
         self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
@@ -397,3 +389,12 @@ def _deltas(body: Body, answer: Answer) -> list[Body]:
     choices: list[Body] = [{"index": 0, "delta": d, "finish_reason": None} for d in deltas]
     choices.append({"index": 0, "delta": dict(answer.message), "finish_reason": answer.finish})
     return [{**_frame(body), "choices": [choice]} for choice in choices]
+
+
+def _events(body: Body, answer: Answer, usage: Mapping[str, Any] | None) -> list[str]:
+    events = [json.dumps(event) for event in _deltas(body, answer)]
+    if usage is not None:
+        events.append(json.dumps({**_frame(body), "choices": [], "usage": usage}))
+    if answer.done:
+        events.append("[DONE]")
+    return [f"data: {event}\n\n" for event in events]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoagent.answer import Answer, usage_of
+from autoagent.answer import Answer, Unreadable, usage_of
 from autoagent.model import Price, Usage
 
 NAMES = (
@@ -70,6 +70,14 @@ def test_usage_is_sound_or_unknown(given: Any) -> None:
             },
             Usage(9, 9, reasoning=7),
         ),
+        (  # more from the cache than was sent: none, which is the dearer reading
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": 10},
+            },
+            Usage(9, 2),
+        ),
         ({"prompt_tokens": -1, "completion_tokens": 2}, None),
         ({"prompt_tokens": 9.5, "completion_tokens": 2}, None),
         ({"prompt_tokens": 0, "completion_tokens": 0}, None),
@@ -101,3 +109,24 @@ def test_a_stream_reads_the_same_however_the_network_cuts_it(
 
     assert reading.end()
     assert reading.result("m", None).text == text
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_event_that_is_no_json_is_garbled(end: str) -> None:
+    """Seen at once, at the blank line, not when the server closes or the time is over."""
+    answer = Answer()
+
+    with pytest.raises(Unreadable, match="garbled"):
+        answer.feed(f"data: {{'a': 1}}{end}{end}".encode())
+
+
+def test_an_event_may_take_several_lines() -> None:
+    """The protocol of events allows it; some proxies print their JSON prettily."""
+    answer = Answer()
+    event = {"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}
+    lines = json.dumps(event, indent=1).split("\n")
+
+    answer.feed(("".join(f"data: {line}\n" for line in lines) + "\n").encode())
+
+    assert answer.end()
+    assert answer.result("m", None).text == "hi"

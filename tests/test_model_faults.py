@@ -1,7 +1,7 @@
 """Each way a model server can fail, over real HTTP, and what the agent is told."""
 
 import socket
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 from typing import Any
 
 import httpx2
@@ -199,6 +199,23 @@ def test_an_answer_that_is_finished_is_kept_though_the_connection_dies() -> None
         completion = model.complete([Message("user", "x")], cap=5, cancel=Cancel())
 
     assert (completion.text, completion.finish, completion.usage) == ("ok", "stop", None)
+
+
+def test_an_answer_that_said_its_end_is_not_waited_for() -> None:
+    """A server that keeps the connection open and dripping after [DONE]; the wait is bounded."""
+    cancel, hold = Cancel(), Event()
+    # role, "ok", finish, usage, [DONE]
+    dripping = Answer("ok", hold=hold, hold_after=5, heartbeat_s=0.05)
+    with (
+        FakeOpenAI([dripping]) as server,
+        OpenAIModel(name="m", base_url=server.base_url) as model,
+    ):
+        late = Timer(20, cancel.set, ("time",))
+        late.start()
+        completion = model.complete([Message("user", "x")], cap=5, cancel=cancel)
+        late.cancel()
+
+    assert (completion.text, completion.usage is not None) == ("ok", True)
 
 
 @pytest.mark.parametrize(
