@@ -10,6 +10,7 @@ from autoagent.errors import AutoAgentError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. No traceback reaches the screen."""
     typed = list(sys.argv[1:] if argv is None else argv)
+    _hold_closed_streams()
     if typed in (["--version"], ["version"]):
         return _print(_version())
     try:
@@ -25,6 +26,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except Exception as error:
         return _internal(error)
+
+
+def _hold_closed_streams() -> None:
+    """Give 0, 1 and 2 to nothing where they are closed: the next file that is opened would
+    get the number, and what is written to a closed stream."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 def _dispatch(typed: list[str]) -> int:

@@ -1,7 +1,6 @@
 """A run at a console: goals in, events shown, answer, receipt and exit code out."""
 
 import argparse
-import json
 import os
 import select
 import sys
@@ -12,12 +11,16 @@ from typing import TYPE_CHECKING
 from autoagent import places, sessions, trust
 from autoagent import settings as setting
 from autoagent.errors import AutoAgentError, ConfigError
+from autoagent.events import SCHEMA_VERSION, Stopped
 from autoagent.settings import Settings
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.interactive import Prompter, Terminal
 from autoagent.terminal.keyboard import Keyboard
 from autoagent.terminal.output import Output, standard_error
 from autoagent.terminal.plain import Plain
+from autoagent.terminal.signals import Signals
+from autoagent.terminal.standard_output import StandardOutput
+from commands.cancel import Cancel
 
 if TYPE_CHECKING:
     from autoagent.session import Session
@@ -32,24 +35,32 @@ def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise ConfigError(
             "Standard output is closed, so the answer would be lost; send it to a file."
         )
-    found = _session_meant(given, environ)
-    settings = setting.load(given, environ, cwd=Path.cwd())
-    out = standard_error(settings.color, environ)
+    settings = None
     try:
-        return _run(given, environ, settings, out, found)
+        found = _session_meant(given, environ)
+        settings = setting.load(given, environ, cwd=Path.cwd())
+        return _run(given, environ, settings, found)
     except AutoAgentError as error:
-        if settings.output_format != "text":
-            _write_line(_failure(settings, error))
+        wanted = settings.output_format if settings else given.output_format
+        if wanted in ("json", "stream-json"):
+            StandardOutput(Cancel()).line(_failure(given, settings, error))
         raise
 
 
 def _session_meant(given: argparse.Namespace, environ: Mapping[str, str]) -> "sessions.Kept | None":
     """The session of --resume; it brings its workspace along."""
-    if given.resume is None:
+    wanted = environ.get("AUTOAGENT_RESUME") if given.resume is None else given.resume
+    if wanted is None:
         return None
     cwd = Path.cwd()
-    folder = Path(given.workspace).resolve() if given.workspace else cwd
-    found = sessions.find(places.find(environ, cwd=cwd).sessions, given.resume, folder)
+    named = given.workspace or environ.get("AUTOAGENT_WORKSPACE")
+    folder = Path(named).resolve() if named else cwd
+    found = sessions.find(places.find(environ, cwd=cwd).sessions, wanted, folder)
+    if given.workspace and str(folder) != found.started.workspace:
+        raise ConfigError(
+            f"Session {found.folder.name} works in {found.started.workspace!r}, not in "
+            f"{str(folder)!r}; leave --workspace out."
+        )
     given.workspace = found.started.workspace
     return found
 
@@ -58,14 +69,16 @@ def _run(
     given: argparse.Namespace,
     environ: Mapping[str, str],
     settings: Settings,
-    out: Output,
     found: "sessions.Kept | None",
 ) -> int:
+    out = standard_error(settings.color, environ)
     keyboard = Keyboard()
     prompter = Prompter(out, keyboard)
     at_terminal = _at_terminal(out) and not settings.reads_stdin
     if settings.interactive and not at_terminal:
         raise ConfigError("--interactive needs a terminal on standard input, output and error.")
+    if found and settings.reads_stdin:
+        raise ConfigError("`-` goes with a new session: leave it out, or leave --resume out.")
     one_shot = settings.one_shot or settings.continuous or not at_terminal
     attended = settings.interactive or not one_shot
     if attended and settings.untrusted:
@@ -80,9 +93,12 @@ def _run(
     from autoagent.starting import Inputs, resume, start
 
     inputs = Inputs(settings, environ, attended, context)
-    session = resume(inputs, found) if found else start(inputs, goals)
     view = Plain(out, watched=attended or settings.verbose, quiet=settings.quiet)
-    return _follow(session, view, settings, environ, out, keyboard)
+    # From here on there is something to end in order.
+    with Signals(inputs.cancel.set, keyboard):
+        session = resume(inputs, found) if found else start(inputs, goals)
+        person = Terminal(out, keyboard, environ, view.state, session.cancel.set)
+        return _follow(session, view, person, settings, out)
 
 
 def _at_terminal(out: Output) -> bool:
@@ -90,37 +106,45 @@ def _at_terminal(out: Output) -> bool:
 
 
 def _follow(
-    session: "Session",
-    view: Plain,
-    settings: Settings,
-    environ: Mapping[str, str],
-    out: Output,
-    keyboard: Keyboard,
+    session: "Session", view: Plain, person: Terminal, settings: Settings, out: Output
 ) -> int:
     """Show the run to its end, answer its questions, give its answer and receipt."""
-    from autoagent.journal import Entry
     from autoagent.terminal.receipt import receipt, result_object
-    from autoagent.terminal.signals import Signals
 
+    results = StandardOutput(session.cancel)
     for entry in session.past:
         view.state.apply(entry.event)
-    person = Terminal(out, keyboard, environ, view.state, session.cancel.set)
-    with Signals(session.cancel.set, keyboard), session:
-        for item in session.items():
-            if isinstance(item, Entry):
-                view.show(item.event)
-                if settings.output_format == "stream-json":
-                    _write_line(item.to_dict())
-            else:
-                item.answer.set_result(item.put(person))
+    try:
+        _show(session, view, person, results if settings.output_format == "stream-json" else None)
+    except AutoAgentError as error:
+        # Not in the journal, which may be what failed.
+        view.state.apply(Stopped("error", error.exit_code, str(error), go_on=error.go_on))
     stopped = view.state.stopped
     assert stopped is not None
     if settings.output_format != "text":
-        _write_line(result_object(view.state, session.journal.hash))
+        results.line(result_object(view.state, session.journal.hash))
     elif stopped.status == "done":
-        _write_answer(stopped.answer)
+        results.answer(stopped.answer)
     receipt(out, view.state, session.journal.path)
-    return stopped.exit_code
+    if results.lost is None:
+        return stopped.exit_code
+    out.line(f"autoagent: Standard output can't be written: {results.lost.strerror}.")
+    return results.exit_code if stopped.status == "done" else stopped.exit_code
+
+
+def _show(
+    session: "Session", view: Plain, person: Terminal, results: StandardOutput | None
+) -> None:
+    from autoagent.journal import Entry
+
+    with session:
+        for item in session.items():
+            if isinstance(item, Entry):
+                view.show(item.event)
+                if results is not None:
+                    results.line(item.to_dict())
+            else:
+                item.answer.set_result(item.put(person))
 
 
 def _after_trust(
@@ -164,29 +188,29 @@ def _standard_input(out: Output) -> str:
             )
 
 
-def _write_answer(text: str) -> None:
-    shown = escaped(text) if sys.stdout.isatty() else text
-    sys.stdout.buffer.write(shown.encode("utf-8", "replace") + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def _write_line(data: object) -> None:
-    text = json.dumps(data, ensure_ascii=False)
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogatepass") + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def _failure(settings: Settings, error: AutoAgentError) -> dict[str, object]:
-    """The object of a run that could not begin or be kept."""
+def _failure(
+    given: argparse.Namespace, settings: Settings | None, error: AutoAgentError
+) -> dict[str, object]:
+    """The object of a run that could not begin; its fields are those of `result_object`."""
+    counts = ("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens")
     return {
         "type": "result",
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "session": None,
         "status": "refused" if error.exit_code == 6 else "error",
         "exit_code": error.exit_code,
-        "goals": list(settings.goals),
+        "goals": list(settings.goals if settings else given.goal or ()),
         "answer": None,
         "verified": None,
+        "steps": 0,
+        "duration_s": 0.0,
+        "usage": dict.fromkeys(counts, 0),
+        "cost_usd": 0.0,
+        "model": settings.model if settings else None,
+        "files_changed": [],
+        "hosts": [],
+        "refused": [],
         "error": str(error),
         "resume": error.go_on or None,
+        "journal_hash": None,
     }

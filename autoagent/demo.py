@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoagent import sessions
+from autoagent.choosing import Chosen
 from autoagent.events import Limits
 from autoagent.journal import Entry
 from autoagent.places import Places
 from autoagent.scripted import Scripted
 from autoagent.settings import Settings
-from autoagent.starting import Chosen, Inputs, begin
+from autoagent.starting import Inputs, begin
 from autoagent.terminal.output import Output
 from autoagent.terminal.plain import Plain
 from autoagent.terminal.receipt import receipt

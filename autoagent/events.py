@@ -2,7 +2,7 @@
 
 import functools
 import json
-import math
+import sys
 import types
 import typing
 from dataclasses import dataclass, fields, is_dataclass
@@ -51,6 +51,7 @@ class Started:
     memory: str
     verify: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
     secret: str = ""  # hexadecimal; marks of foreign text derive from it
     schema_version: int = SCHEMA_VERSION
 
@@ -317,7 +318,7 @@ def _value(hint: Any, data: Any, where: str) -> Any:
         return tuple(_value(typing.get_args(hint)[0], item, where) for item in data)
     if origin is dict and isinstance(data, dict):
         return data
-    if hint is float and type(data) in (int, float) and math.isfinite(data):
+    if hint is float and type(data) in (int, float) and abs(data) <= sys.float_info.max:
         return float(data)
     if hint in (str, int, bool) and type(data) is hint:
         return data

@@ -113,7 +113,8 @@ def read_reply(text: str, *, cut: bool = False) -> Reply:
         )
     if not text.strip():
         raise ReplyError(f"The reply was empty. Reply with one JSON object: {SHAPE}")
-    text = _SURROGATES.sub(_one_character, text)
+    if not text.isascii():
+        text = _SURROGATES.sub(_one_character, text)
     found = _find(text)
     tail = read_tail(text, found.end)
     _check_depth(found.value)
@@ -281,7 +282,8 @@ def _nothing(text: str, begin: int, others: list[_Found]) -> _Found:
             return found
         others.append(found)
     if not others:
-        raise ReplyError(f"There is no JSON object in the reply. Write {SHAPE}")
+        where = "behind the thinking" if begin else "in the reply"
+        raise ReplyError(f"There is no JSON object {where}. Write {SHAPE}")
     value, place = others[-1].value, others[-1].start
     if "command" in value:
         raise ReplyError(f'"command" must be an object with "name" and "args": {SHAPE}', place)

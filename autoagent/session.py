@@ -58,7 +58,8 @@ class Parts:
     count: Counter
     command_timeout_s: float
     attended: bool
-    patience: Patience = field(default_factory=Patience)
+    patience: Patience
+    cancel: Cancel
 
 
 class Session:
@@ -82,13 +83,14 @@ class Session:
         self.folder = folder
         self.journal = journal
         self.state = state
-        self.cancel = Cancel()
+        self.cancel = parts.cancel
         self.past = past  # what stood in the journal before this run
         self._first = first
         self._note = note
         self._parts = parts
         self._stack = stack
         self._queue: SimpleQueue[Entry | Question | BaseException | None] = SimpleQueue()
+        self._ended = False
         self._thread = Thread(target=self._work, name=f"session {folder.name}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -101,7 +103,7 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._thread.is_alive():
+        if not self._ended:
             self.cancel.set("terminate")
             self._drain()
         self._thread.join()
@@ -123,6 +125,7 @@ class Session:
             if isinstance(item, BaseException):
                 raise item
             yield item
+        self._ended = True
 
     def _drain(self) -> None:
         """Leave whatever is asked, so that the thread can end."""
@@ -158,11 +161,13 @@ class Session:
     def _internal(self, error: Exception) -> InternalError:
         """Keep the traceback, say where it is, and end the journal in order if that can be."""
         log = self.folder / "error.log"
-        text = f"An internal error: {type(error).__name__}: {error}"
+        clean = self._parts.redactor.clean
+        text = clean(f"An internal error: {type(error).__name__}: {error}")
         resume = f"autoagent --resume {self.folder.name}"
         stopped = Stopped("error", 1, text, go_on=resume, elapsed_s=self.state.spent.elapsed_s)
         try:
-            log.write_text("".join(traceback.format_exception(error)), "utf-8", "replace")
+            log.touch(0o600)
+            log.write_text(clean("".join(traceback.format_exception(error))), "utf-8", "replace")
             self._record([stopped])
             self.state.apply(stopped)
         except (AutoAgentError, OSError):

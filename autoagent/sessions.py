@@ -12,7 +12,7 @@ from pathlib import Path
 
 from autoagent.errors import ConfigError, StateError
 from autoagent.events import Started
-from autoagent.journal import first_of
+from autoagent.journal import first_of, load
 from autoagent.places import private_folder
 
 JOURNAL = "journal.jsonl"
@@ -57,6 +57,7 @@ def find(sessions: Path, wanted: str, workspace: Path) -> Kept:
         if found is not None:
             return Kept(sessions / wanted, found)
         if _is_name(wanted) and (sessions / wanted / JOURNAL).exists():
+            load(sessions / wanted / JOURNAL)  # says what is wrong with it
             raise StateError(f"The journal of session {wanted} has no readable beginning.")
         names = [each.folder.name for each in kept(sessions)]
         near = get_close_matches(wanted, names, 1)

@@ -5,21 +5,22 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from autoagent import __version__, prompt, sessions
-from autoagent.calling import SMALLEST_WINDOW
-from autoagent.catalog import OPENAI_URL, look_up
+from autoagent.calling import Patience
+from autoagent.catalog import OPENAI_URL
+from autoagent.choosing import Chosen, chosen
 from autoagent.ending import NOT_RUNNABLE, Proof
 from autoagent.errors import ConfigError, RefusedError, StateError
-from autoagent.events import Changed, Event, Limits, Noticed, Resumed, Started, Verified
+from autoagent.events import Changed, Event, Noticed, Resumed, Started, Verified
 from autoagent.history import RESULT_SHARE, shortened
 from autoagent.journal import Journal, load
 from autoagent.learned import Learned
 from autoagent.longterm import LongTerm
-from autoagent.model import Model, ModelCard
+from autoagent.model import Model
 from autoagent.places import private_folder
 from autoagent.running import ResultFiles
 from autoagent.secrets import Redactor
@@ -36,97 +37,13 @@ from commands.workspace import Workspace
 if TYPE_CHECKING:
     from autoagent.openai_model import OpenAIModel
 
-WORKING_WINDOW = 32_768
-"""Tokens. More costs more at every step, and memory carries the rest."""
-
 _TOOLS = (
     'echo "Shell: bash $BASH_VERSION."; python3 --version 2>&1; git --version 2>&1; '
     "for p in node npm cargo go gcc make java; do command -v $p >/dev/null && echo $p; done"
 )
 _TOOLS_TIMEOUT_S = 10.0
 _CONTEXT_SHARE = 1 / 4
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The model of a run, and what a person should know about the choice."""
-
-    model: str
-    base_url: str | None
-    card: ModelCard
-    window: int
-    limits: Limits
-    notices: tuple[str, ...] = ()
-
-
-def chosen(settings: Settings, learned: Learned) -> Chosen:
-    """Which model works, in which window and under which limits.
-
-    ConfigError when there is no way to a model, when its window is too small, or when a
-    money limit was asked for and nobody knows the price.
-    """
-    name, base_url, notices = _model(settings)
-    card = _card(settings, name, base_url, learned)
-    limits, said = _limits(settings, card)
-    return Chosen(name, base_url, card, _window(settings, card), limits, (*notices, *said))
-
-
-def _model(settings: Settings) -> tuple[str, str | None, list[str]]:
-    if settings.api_key or settings.base_url:
-        return settings.model, settings.base_url, []
-    from autoagent.servers import find_local
-
-    for server in find_local(settings.local_ports):
-        names = [settings.model] if settings.explicit("model") else server.models
-        if names:
-            how = f" (others: {', '.join(server.models[1:6])}; --model chooses)"
-            more = how if len(server.models) > 1 and not settings.explicit("model") else ""
-            return names[0], server.base_url, [f"Using {names[0]} of {server.name}{more}."]
-    raise ConfigError(
-        "There is no model to ask: OPENAI_API_KEY isn't set, OPENAI_BASE_URL isn't set, and no "
-        "model server answers on this machine. Set one of them in the environment or in "
-        f"{settings.places.config / '.env'}."
-    )
-
-
-def _card(settings: Settings, name: str, base_url: str | None, learned: Learned) -> ModelCard:
-    facts = learned.facts(base_url or OPENAI_URL, name)
-    if settings.price is not None and settings.window:
-        return ModelCard(name, settings.window, facts.max_completion, settings.price)
-    card = look_up(name, base_url)
-    if card.window is None and base_url:
-        from autoagent.servers import ask_server
-
-        told = ask_server(base_url, name, settings.api_key)
-        card = replace(told, name=name, price=card.price or told.price)
-    return replace(card, window=card.window or facts.window, price=settings.price or card.price)
-
-
-def _window(settings: Settings, card: ModelCard) -> int:
-    window = settings.window or min(WORKING_WINDOW, card.window or WORKING_WINDOW)
-    if window < SMALLEST_WINDOW:
-        whose = "--window is" if settings.window else f"The window of {card.name} is"
-        raise ConfigError(
-            f"{whose} {window:,} tokens; autoagent needs at least {SMALLEST_WINDOW:,}. Give the "
-            "model a larger one (Ollama: num_ctx; llama.cpp: -c) or choose another with --model."
-        )
-    return window
-
-
-def _limits(settings: Settings, card: ModelCard) -> tuple[Limits, list[str]]:
-    limits = Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.max_time_s)
-    if card.price is not None:
-        return limits, []
-    if settings.explicit("max_cost"):
-        raise ConfigError(
-            f"The price of {card.name} is unknown, so --max-cost can't be kept. Give the price in "
-            "US dollars per million tokens, --price IN,CACHED,OUT, or limit --max-tokens instead."
-        )
-    line = (
-        f"The price of {card.name} is unknown: no money limit; {limits.tokens:,} tokens at most "
-        "(--max-tokens, or --price IN,CACHED,OUT and --max-cost)."
-    )
-    return replace(limits, cost=None), [line]
+_PATIENCE = 2  # times the longest silence: how long a faulty server is borne with
 
 
 def make_model(settings: Settings, pick: Chosen, session: str, learned: Learned) -> "OpenAIModel":
@@ -198,6 +115,7 @@ class Inputs:
     environ: Mapping[str, str]
     attended: bool
     context: str = ""  # standard input
+    cancel: Cancel = field(default_factory=Cancel)
 
 
 def start(inputs: Inputs, goals: Sequence[str]) -> Session:
@@ -229,7 +147,7 @@ def begin(
         count = counter_for(pick.model, inputs.environ)
         parts, notices = _parts(inputs, folder.name, model, count, inputs.attended, stack)
         notices = [*pick.notices, *settings.notices, *notices]
-        context = _context(inputs.context, folder, pick.window, count)
+        context = _context(parts.redactor.clean(inputs.context), folder, pick.window, count)
         started = Started(
             session=folder.name,
             version=__version__,
@@ -241,7 +159,7 @@ def begin(
                 prompt.opening_text(
                     goals,
                     settings.workspace,
-                    tools=_tools(parts.cage),
+                    tools=_tools(parts),
                     today=datetime.datetime.now().astimezone().date(),
                     verify=settings.verify,
                     protect=settings.protect,
@@ -259,6 +177,7 @@ def begin(
             memory=settings.memory or "none",
             verify=settings.verify,
             protect=settings.protect,
+            disable=settings.disable,
             secret=secrets.token_hex(16),
         )
         first: list[Event] = [started, *_noticed(notices)]
@@ -354,6 +273,8 @@ def _as_before(settings: Settings, state: State) -> Settings:
         kept["verify"] = state.verify
     if not typed("protect"):
         kept["protect"] = state.started.protect
+    if not typed("disable"):
+        kept["disable"] = state.started.disable
     if not typed("memory"):
         name = state.started.memory
         kept["memory"] = None if name == "none" else name
@@ -410,6 +331,8 @@ def _parts(
         count=count,
         command_timeout_s=settings.command_timeout_s,
         attended=inputs.attended,
+        patience=Patience(total_s=_PATIENCE * settings.model_timeout_s),
+        cancel=inputs.cancel,
     )
     return parts, notices
 
@@ -429,9 +352,10 @@ def _memory(
     return LongTerm(store, session, count), list(store.notices)
 
 
-def _tools(cage: Cage) -> str:
+def _tools(parts: Parts) -> str:
     """What the cage says of itself: shell, Python, git and other programs on its PATH."""
-    done = cage.run(["bash", "-c", _TOOLS], timeout_s=_TOOLS_TIMEOUT_S, cancel=Cancel())
+    argv = ["bash", "-c", _TOOLS]
+    done = parts.cage.run(argv, timeout_s=_TOOLS_TIMEOUT_S, cancel=parts.cancel)
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     facts = [line if line.endswith(".") else f"{line}." for line in lines[:3]]
     others = ", ".join(lines[3:])
@@ -457,7 +381,9 @@ def _first_proof(settings: Settings, parts: Parts, window: int) -> list[Event]:
         return []
     clean = parts.redactor.clean
     checks: list[Verified] = []
-    for check in Proof(settings.verify, parts.cage, Cancel(), 600.0, clean).checks(0):
+    for check in Proof(settings.verify, parts.cage, parts.cancel, 600.0, clean).checks(0):
+        if parts.cancel.reason is not None:
+            return list(checks)
         if check.exit in NOT_RUNNABLE:
             raise ConfigError(
                 f"--verify {check.command_line!r} can't be run (exit {check.exit}): "

@@ -1,110 +1,64 @@
-"""How long it takes until something happens: ratios in one run, medians of interleaved rounds.
+"""How long it takes until something happens, against a bare Python and a bare client."""
 
-python bench/startup.py [ROUNDS], with the Python that autoagent is installed for.
-Targets (docs/architecture.md): --version ≤ 3, start to first request ≤ 1.25.
-"""
-
-import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from queue import Queue
 from statistics import median
-from typing import Any
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+from yardstick import client, drive, figure, in_turns, program, says, until_exit
 
-from fake_openai import FakeOpenAI  # noqa: E402
-
-AUTOAGENT = Path(sys.executable).parent / "autoagent"
-DONE = {
-    "thoughts": "Nothing to do.",
-    "reasoning": "It is a measurement.",
-    "plan": [],
-    "criticism": "",
-    "command": {"name": "finish", "args": {"answer": "done"}},
-}
-# Until the client stands; the process's end isn't part of it.
-CLIENT = "import openai; openai.OpenAI(api_key='x', max_retries=0); print(flush=True)"
+DONE = says("finish", answer="done")
+REMEMBERED = [says("remember", text=f"The file number {n} holds the greetings.") for n in range(9)]
 
 
-def until_exit(*argv: str) -> float:
-    """Seconds from the start of a program to its end."""
-    start = time.perf_counter()
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, timeout=60)
-    return time.perf_counter() - start
-
-
-def until_client() -> float:
-    """Seconds from the start of Python to a client of the openai package."""
-    start = time.perf_counter()
-    argv = [sys.executable, "-c", CLIENT]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        return time.perf_counter() - start
-
-
-def until_request(folder: Path) -> float:
-    """Seconds from the start of autoagent to the arrival of its first chat request."""
-    arrived: Queue[float] = Queue()
-
-    def answer(_: dict[str, Any]) -> str:
-        arrived.put(time.perf_counter())
-        return json.dumps(DONE)
-
-    workspace = folder / "work"
-    workspace.mkdir(exist_ok=True)
-    with FakeOpenAI([answer] * 3) as server:
-        environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "OPENAI_BASE_URL": server.base_url,
-            "OPENAI_API_KEY": "sk-nobody",
-        }
-        argv = [
-            str(AUTOAGENT),
-            "--goal",
-            "Say that you are done.",
-            "--model",
-            "fake",
-            "--max-steps",
-            "2",
-        ]
-        start = time.perf_counter()
-        run = subprocess.run(
-            argv, env=environ, cwd=workspace, capture_output=True, text=True, timeout=60
-        )
-    if arrived.empty():
-        sys.exit(f"No request came; autoagent said: {run.stderr.strip()}")
-    return arrived.get() - start
-
-
-def ratio(rounds: int, measured: Callable[[], float], base: Callable[[], float]) -> str:
-    """The ratio of the medians, and what it is made of."""
-    pairs = [(measured(), base()) for _ in range(rounds + 1)][1:]  # the first warms the disk
-    ours, theirs = (median(column) for column in zip(*pairs, strict=True))
-    return f"{ours / theirs:.2f}  ({ours * 1000:.0f} ms / {theirs * 1000:.0f} ms)"
-
-
-def main() -> None:
-    if not AUTOAGENT.exists():
-        sys.exit(f"{AUTOAGENT} is missing: make setup, then .venv/bin/python bench/startup.py")
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    nothing = partial(until_exit, sys.executable, "-c", "pass")
-    for option in ("--version", "--help"):
-        result = ratio(rounds, partial(until_exit, str(AUTOAGENT), option), nothing)
-        print(f"{option} / python -c pass: {result}")
+def main(rounds: int = 9) -> None:
+    """Print one line a figure; `python bench/startup.py [ROUNDS]`."""
+    report_options(2 * rounds + 1)
     with tempfile.TemporaryDirectory() as folder:
-        result = ratio(rounds, partial(until_request, Path(folder)), until_client)
-    print(f"start to first request / import openai with its client: {result}")
+        report_request(rounds, Path(folder))
+
+
+def report_options(rounds: int) -> None:
+    """Programs that do next to nothing, from start to end."""
+    ways = [[sys.executable, "-c", "pass"], [*program(), "--version"], [*program(), "--help"]]
+    taken = in_turns(rounds, *(partial(until_exit, *argv) for argv in ways))
+    nothing, *ours = (median(seconds) for seconds in taken)
+    for option, seconds, target in zip(("--version", "--help"), ours, ("≤ 3", ""), strict=True):
+        made_of = f"{seconds * 1e3:.0f} ms / {nothing * 1e3:.0f} ms"
+        figure(f"{option} / python -c pass", f"{seconds / nothing:.2f} × ({made_of})", target)
+
+
+def report_request(rounds: int, folder: Path) -> None:
+    """From the start of the program to its first chat request, without and with memories."""
+    drive(folder / "old", [*REMEMBERED, DONE])
+    fresh = (folder / f"new {n}" for n in range(rounds + 1))
+
+    def until_request(folder: Path) -> tuple[float, float]:
+        run = drive(folder, [DONE])
+        return run.marks[0].wall - run.began, run.marks[0].cpu
+
+    def until_client() -> tuple[float, float]:
+        found = client()
+        return found.wall, found.cpu
+
+    taken = in_turns(
+        rounds,
+        lambda: until_request(next(fresh)),
+        lambda: until_request(folder / "old"),
+        until_client,
+    )
+    *ours, theirs = ([median(column) for column in zip(*pairs, strict=True)] for pairs in taken)
+    for name, found in zip(("fresh workspace", "with memories"), ours, strict=True):
+        wall, cpu = (mine / yardstick for mine, yardstick in zip(found, theirs, strict=True))
+        made_of = f"{found[0] * 1e3:.0f} ms / {theirs[0] * 1e3:.0f} ms"
+        figure(
+            f"start to first request / openai's client, {name}",
+            f"{wall:.2f} × ({made_of})",
+            "≤ 1.25",
+        )
+        figure("  the same in CPU time", f"{cpu:.2f} × ({found[1] * 1e3:.0f} ms)")
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:2]))

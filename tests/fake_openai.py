@@ -136,8 +136,7 @@ class FakeOpenAI:
         self._server = _Server(self)
         self.port: int = self._server.server_address[1]
         self.base_url = f"http://127.0.0.1:{self.port}/v1"
-        serve = self._server.serve_forever
-        self._thread = Thread(target=serve, kwargs={"poll_interval": 0.01})
+        self._thread = Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
         return self
 

@@ -1,9 +1,9 @@
 """The real program as a child process in a clean environment, each wait with an end.
 
-    with FakeOpenAI([says("finish", answer="42")]) as server:
-        program = Program(tmp_path, server.base_url)
-        done = program.run("--goal", "answer")
-    assert (done.code, done.out) == (0, "42\n")
+with FakeOpenAI([says("finish", answer="42")]) as server:
+    program = Program(tmp_path, server.base_url)
+    done = program.run("--goal", "answer")
+assert (done.code, done.out) == (0, "42\n")
 """
 
 import json

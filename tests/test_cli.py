@@ -228,7 +228,10 @@ def test_options_reach_the_prompt_the_request_and_the_journal(tmp_path: Path) ->
     assert chats[0]["model"] == "other-model"
     assert chats[0]["max_tokens"] == 4000  # a quarter of the window
     assert (journal[0]["window"], journal[0]["memory"]) == (16_000, "none")
-    assert [(each["ok"], each["refused"]) for each in results[:2]] == [(False, True), (False, False)]
+    assert [(each["ok"], each["refused"]) for each in results[:2]] == [
+        (False, True),
+        (False, False),
+    ]
     assert (program.workspace / "tests.py").read_text() == "as it was"
     assert "/v1/embeddings" not in asked
     assert not (program.home / "memory").exists()
@@ -274,7 +277,7 @@ def test_continuous_without_goals_and_without_a_terminal_is_refused(tmp_path: Pa
     done = Program(tmp_path, "http://127.0.0.1:9/v1").run("--continuous")
 
     assert done.code == 2
-    assert done.err == "autoagent: There is no goal. Say what is to be reached: --goal \"…\".\n"
+    assert done.err == 'autoagent: There is no goal. Say what is to be reached: --goal "…".\n'
 
 
 @pytest.fixture(scope="module")
@@ -357,7 +360,9 @@ def test_the_demonstration_needs_no_key_and_shows_what_it_made(tmp_path: Path) -
 def test_two_programs_may_work_in_one_workspace(tmp_path: Path) -> None:
     """Each has its own session; the long-term memory of the workspace is shared."""
     many = [says("remember", text=f"fact {number}") for number in range(5)]
-    with FakeOpenAI([*many, says("finish", answer="a"), *many, says("finish", answer="b")]) as server:
+    with FakeOpenAI(
+        [*many, says("finish", answer="a"), *many, says("finish", answer="b")]
+    ) as server:
         program = Program(tmp_path, server.base_url)
         runs = at_once(*[(program, ["--goal", f"goal {n}", "--max-steps", "20"]) for n in (1, 2)])
 

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoagent.events import (
@@ -70,6 +70,7 @@ EVENTS = st.one_of(*map(_values, TYPES))
 def test_every_event_comes_back_from_json(kind: type[Any]) -> None:
     """Law 1: a resumed run folds the very events that the first one folded."""
 
+    @settings(max_examples=40)
     @given(_values(kind))
     def law(event: Event) -> None:
         assert from_json(to_json(event)) == event
@@ -78,6 +79,7 @@ def test_every_event_comes_back_from_json(kind: type[Any]) -> None:
     law()
 
 
+@settings(max_examples=60)
 @given(EVENTS, st.integers(0, 10**9), _FLOATS)
 def test_an_event_is_one_line_whatever_it_says(event: Event, number: int, at: float) -> None:
     """The journal is split at line breaks, so a text must not bring one of its own."""
@@ -87,6 +89,7 @@ def test_an_event_is_one_line_whatever_it_says(event: Event, number: int, at: fl
     assert from_json(line.decode("utf-8", "surrogatepass")) == event
 
 
+@settings(max_examples=60)
 @given(EVENTS, st.data())
 def test_a_field_that_is_missing_is_malformed(event: Event, data: st.DataObject) -> None:
     """Nothing is guessed: a journal that lacks a fact is damaged."""
@@ -98,6 +101,7 @@ def test_a_field_that_is_missing_is_malformed(event: Event, data: st.DataObject)
         from_dict(written)
 
 
+@settings(max_examples=60)
 @given(EVENTS, _JSON, st.data())
 def test_any_value_in_any_field_is_an_event_or_malformed(
     event: Event, value: Any, data: st.DataObject
@@ -108,10 +112,10 @@ def test_any_value_in_any_field_is_an_event_or_malformed(
 
     try:
         read = from_dict(written)
-    except MalformedEvent as error:
-        assert str(error)
-    else:
-        assert from_json(to_json(read)) == read
+    except MalformedEvent:
+        return
+
+    assert from_json(to_json(read)) == read
 
 
 @pytest.mark.parametrize(
@@ -164,7 +168,7 @@ def test_a_list_in_json_becomes_the_tuple_that_it_was() -> None:
     read = from_json(to_json(replied))
 
     assert isinstance(read, Replied)
-    assert (read.plan, read.args) == (("a", "b"), {"k": [1, ["2"]]})
+    assert (read.plan, read.args) == (("a", "b"), args)
 
 
 def test_the_type_stands_first_in_the_dictionary() -> None:
