@@ -117,7 +117,7 @@ class Agent:
         if state.refusals >= MOST_REFUSALS:
             text = f"The model's replies could not be used, {state.refusals} times in a row."
             raise Ended(Stopped("stuck", 7, text, elapsed_s=self.caller.elapsed_s))
-        if state.refusals == MOST_REFUSALS - 1 and state.format != "json_schema":
+        if state.misread == MOST_REFUSALS - 1 and state.format != "json_schema":
             return [Changed(format="json_object" if state.format == "text" else "json_schema")]
         return []
 

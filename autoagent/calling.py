@@ -157,12 +157,12 @@ class Caller:
     def _make_room(self) -> Events:
         """Cut the history when prompt and completion don't fit the window together."""
         state = self._state
-        if history.size(state, self._count) + self.cap <= state.window:
-            return
-        cut = history.cut(state, self._count)
-        if cut is not None:
+        while (size := history.size(state, self._count)) + self.cap > state.window:
+            cut = history.cut(state, self._count)
+            if cut is None:
+                break
             yield [cut]
-        elif state.window - history.size(state, self._count) < budget.SMALLEST_COMPLETION:
+        if state.window - size < budget.SMALLEST_COMPLETION:
             raise Ended(self._no_room(state.window))
 
     def _too_long(self, step: int, fault: TooLong, cuts: int) -> Events:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from autoagent.errors import AutoAgentError
 
@@ -11,19 +12,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. No traceback reaches the screen."""
     typed = list(sys.argv[1:] if argv is None else argv)
     _hold_closed_streams()
-    if typed in (["--version"], ["version"]):
-        return _print(_version())
     try:
-        return _dispatch(typed)
+        return _flushed(_dispatch(typed))
     except AutoAgentError as error:
         return _tell(error)
     except KeyboardInterrupt:
         _complain("Interrupted.")
         return 130
-    except BrokenPipeError:
-        # Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
     except Exception as error:
         return _internal(error)
 
@@ -39,6 +34,8 @@ def _hold_closed_streams() -> None:
 
 
 def _dispatch(typed: list[str]) -> int:
+    if typed in (["--version"], ["version"]):
+        return _print(_version())
     from autoagent import options
 
     given = options.parse(typed)
@@ -64,8 +61,24 @@ def _version() -> str:
 
 
 def _print(text: str) -> int:
-    print(text, flush=True)  # noqa: T201
+    with suppress(OSError):  # what isn't written stays in the buffer: `_flushed` tells
+        print(text)  # noqa: T201
     return 0
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once all of standard output is written."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        # Python would try and complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            return 141
+        _complain(f"Standard output can't be written: {error.strerror}.")
+        return 8
+    return code
 
 
 def _tell(error: AutoAgentError) -> int:

@@ -49,7 +49,7 @@ def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _session_meant(given: argparse.Namespace, environ: Mapping[str, str]) -> "sessions.Kept | None":
     """The session of --resume; it brings its workspace along."""
-    wanted = environ.get("AUTOAGENT_RESUME") if given.resume is None else given.resume
+    wanted = given.resume if given.resume is not None else environ.get("AUTOAGENT_RESUME") or None
     if wanted is None:
         return None
     cwd = Path.cwd()
@@ -164,6 +164,8 @@ def _after_trust(
 
 def _standard_input(out: Output) -> str:
     """All of standard input; an end of waiting when it stays open and silent."""
+    if sys.stdin is None:
+        raise ConfigError("Standard input is closed, so `-` has nothing to read; leave `-` out.")
     data = b""
     said = False
     while True:

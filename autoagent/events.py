@@ -142,6 +142,7 @@ class Refused:
     raw: str
     excerpt: str  # what of it stays in the prompt
     fault: str
+    misread: bool  # its form was wrong; else it was cut, empty or declined
     usage: Usage
 
 

@@ -116,7 +116,7 @@ def _entry(line: bytes) -> Entry:
                 f"this one reads {SCHEMA_VERSION}): update autoagent to go on with it."
             )
         head = (data["n"], data["previous"], float(data["at"]))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise MalformedEvent(str(error) or type(error).__name__) from error
     return Entry(*head, from_dict(data))
 

@@ -33,8 +33,8 @@ def read(
     """The event of this completion. `holds_secret` names a secret that stands in a text."""
     text = completion.text
 
-    def refused(fault: str, shown: str = "") -> Refused:
-        return Refused(step, text, shown or excerpt(text, 0), fault, usage)
+    def refused(fault: str, shown: str = "", *, misread: bool = False) -> Refused:
+        return Refused(step, text, shown or excerpt(text, 0), fault, misread, usage)
 
     if completion.finish == "refusal" or (completion.refusal and not text):
         return refused(_DECLINED, excerpt(completion.refusal or text, 0))
@@ -45,11 +45,12 @@ def read(
     secret = holds_secret(text)
     if secret is not None:
         withheld = f"(a reply that held the secret {secret})"
-        return Refused(step, withheld, withheld, _leaked(secret), usage)
+        return Refused(step, withheld, withheld, _leaked(secret), False, usage)
     try:
         reply = read_reply(text, cut=completion.finish == "length")
     except ReplyError as error:
-        return refused(str(error), excerpt(text, error.position or 0))
+        misread = completion.finish != "length"
+        return refused(str(error), excerpt(text, error.position or 0), misread=misread)
     return Replied(
         step,
         text,

@@ -14,8 +14,8 @@ _TOKEN = re.compile(r'"[^"\\]*"|[{}\[\],:]|[^\s{}\[\],:"]+|"')
 def repaired(text: str) -> dict[str, Any] | None:
     """The object that text is when the commas and colons missing beside brackets are put in.
 
-    None when anything else had to be altered. Beside strings and numbers a missing sign may
-    be a lost quote or digit; then nobody knows the value.
+    None when anything else had to be altered. Between strings, or beside a number, a sign
+    that is missing may be a lost quote or digit; then nobody knows the value.
     """
     if len(text) > _LONGEST or "\\" in text or text.count("{") + text.count("[") > _DEEPEST:
         return None
@@ -42,4 +42,7 @@ def _only_signs_missing(text: str, value: dict[str, Any]) -> bool:
 
 
 def _beside_bracket(written: list[str], at: int) -> bool:
-    return 0 < at < len(written) and (written[at - 1] in "}]" or written[at] in "{[")
+    if not 0 < at < len(written):
+        return False
+    before, behind = written[at - 1][-1], written[at][0]
+    return before + behind in ("}{", "][", "]{", "}[", '}"', ']"', '"{', '"[')

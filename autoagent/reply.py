@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn
 from autoagent.blocks import OPENING, as_blocks, filled, misplaced, read_tail
 from autoagent.refusal import ReplyError, excerpt, shown, unreadable
 from autoagent.repaired import repaired
-from autoagent.tolerant import DEEPEST, Path, read_tolerantly
+from autoagent.tolerant import DEEPEST, Path, Reading, read_tolerantly
 
 __all__ = ["READING", "Command", "Reply", "ReplyError", "excerpt", "read_reply", "render"]
 
@@ -217,7 +217,7 @@ def _object(text: str, start: int) -> _Found:
         raise unreadable(start, "this object is not strict JSON. Write it anew, and shorter.")
     try:
         reading = read_tolerantly(text, start, end)
-        if reading.unclosed is not None and not _harmless(reading.unclosed, reading.value):
+        if reading.unclosed is not None and not _harmless(reading, text[start:end]):
             raise unreadable(end, _broken_off(reading.unclosed))
     except ReplyError:
         value = repaired(text[start:end])
@@ -237,11 +237,14 @@ def _limit(text: str, start: int) -> int:
     return start + len(body)
 
 
-def _harmless(unclosed: Path, value: Any) -> bool:
-    """Can nothing of the command be missing, if only the end closed the object there?"""
-    if unclosed == ("command",):
-        return isinstance(value["command"].get("args"), dict) and "name" in value["command"]
-    return unclosed == ()
+def _harmless(reading: Reading, text: str) -> bool:
+    """Can nothing of the command be missing or wrong, though the end closed the object?"""
+    if text.rstrip("}] \t\r\n,")[-1:].isdigit():  # its last digit may stand for a closer
+        return False
+    command = reading.value.get("command") if reading.unclosed == ("command",) else None
+    if isinstance(command, dict):
+        return isinstance(command.get("args"), dict) and "name" in command
+    return reading.unclosed == ()
 
 
 def _broken_off(unclosed: Path) -> str:

@@ -115,6 +115,7 @@ class State:
     spent: Spent = field(default_factory=Spent)
     calibration: float = 1.0  # the server's count of a prompt by ours
     refusals: int = 0  # unusable replies in a row
+    misread: int = 0  # those of them in a row whose form was wrong
     past: list[Past] = field(default_factory=list)
     plan: tuple[str, ...] = ()
     recalled: dict[int, int] = field(default_factory=dict)  # memory in the window: its step
@@ -188,7 +189,7 @@ class State:
     def _resume(self, event: Resumed) -> None:
         self._settle(None)
         self.stopped = None
-        self.refusals = 0
+        self.refusals = self.misread = 0
         self.pattern = Pattern()
         self.noticed.clear()
         self.limits = event.limits
@@ -232,7 +233,7 @@ class State:
     def _reply(self, event: Replied) -> None:
         self._settle(event.usage)
         self.step = event.step
-        self.refusals = 0
+        self.refusals = self.misread = 0
         reply = reply_of(event)
         self.plan = self.plan if reply.plan is None else reply.plan
         self._say(render(reply), "reply")
@@ -242,6 +243,7 @@ class State:
         self._settle(event.usage)
         self.step = event.step
         self.refusals += 1
+        self.misread = self.misread + 1 if event.misread else 0
         self._say(event.excerpt or "(nothing)", "reply")
         self._say(observation.of_refused(event))
 

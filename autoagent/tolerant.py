@@ -2,8 +2,9 @@
 
 Beyond JSON it takes: comments (`// # /* */`, free of quotes and brackets), a trailing comma
 (not behind a number, whose last digit it may replace), strings in other quotes ('…', “…”,
-‘…’; all keys in the same ones), True, False and None, raw line breaks and tabs in strings,
-and closers missing at the very end; escapes as `quoted.py` says. Nothing else is mended.
+‘…’; the same ones for all keys, and for all strings of a list), True, False and None, raw
+line breaks and tabs in strings, and closers missing at the very end; escapes as `quoted.py`
+says. Nothing else is mended.
 """
 
 import re
@@ -94,13 +95,22 @@ class _Parser:
     def _array(self) -> list[Any]:
         self.pos += 1
         items: list[Any] = []
+        quotes: set[str] = set()
         while self._goes_on("]"):
             self._path.append(len(items))
+            at = self.pos
             items.append(self.value())
             self._path.pop()
+            self._check_quotes(at, quotes)
             if not self._comma("]", items[-1]):
                 break
         return items
+
+    def _check_quotes(self, at: int, quotes: set[str]) -> None:
+        # In `["a", 'b', "c"]` all three may be one text whose quotes were not escaped.
+        quotes.update(self.text[at] if self.text[at] in CLOSERS else ())
+        if len(quotes) > 1:
+            raise unreadable(at, "the strings of one list need the same quotes; use double ones.")
 
     def _goes_on(self, closer: str) -> bool:
         """Is there another member? If not, step over the closer."""

@@ -151,6 +151,12 @@ REFUSED: dict[str, tuple[str, str]] = {
     "cut in a text": (OK[:-6], "never closed"),
     "cut behind a text": (OK[:-3], '"args" is not closed'),
     "cut before the args": (OK[: OK.index(', "args"')], "not closed"),
+    "a number in place of a bracket": (
+        '{"command": {"name": "f", "args": {"lines": 620}}',
+        "something may be missing",
+    ),
+    "other quotes in a list": (WRITE % """["a", 'b', "c"]""", "same quotes"),
+    "cut in a command that is a list": ('{"command": ["ls"', '"command" is not closed'),
     "cut behind a key": (OK[: OK.index(' "t"')], "the end stands there"),
     "too deep": ('{"a":' * 5000 + "1" + "}" * 5000, "levels deep"),
     "too deep in strict JSON": (WRITE % ("[" * 70 + "]" * 70), "levels deep"),
@@ -194,6 +200,14 @@ REFUSED: dict[str, tuple[str, str]] = {
         '{"x": {} "command": {"name": "batch", "args": {"commands": [{"name": "delete_file", '
         '"args": {}}]}}}',
         "stands there",
+    ),
+    "reading, with a digit beside a bracket": (
+        '{"command": {"name": "batch", "args": {"commands": [0{"name": "recall", "args": {}}]}}}',
+        "{ stands there",
+    ),
+    "reading, without a comma between texts": (
+        '{"command": {"name": "recall", "args": {"query": "a" "b": "c"}}}',
+        'the string "a" ends there',
     ),
     "reading, without a quote": (OK.replace('"a.txt"', '"a.txt'), "never closed"),
 }

@@ -1,72 +1,52 @@
 """Questions to a person at a terminal, and what their answers mean."""
 
-import json
-import shlex
-import subprocess
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoagent.approval import Answer
-from autoagent.budget import money
 from autoagent.events import Decided
 from autoagent.reply import Command, Reply
 from autoagent.state import State
-from autoagent.terminal.escape import escaped, one_line
-from autoagent.terminal.keyboard import Keyboard
-from autoagent.terminal.output import Output, width
-from commands.cancel import Reason
+from autoagent.terminal.editor import EditFailed, as_text, edited_in, editor_of, retyped
+from autoagent.terminal.keyboard import Interrupted, Keyboard
+from autoagent.terminal.layout import fenced, told
+from autoagent.terminal.output import Output
+from autoagent.terminal.prompter import Prompter
+from autoagent.terminal.proposal import MOST_LINES, propose
+from autoagent.terminal.slash import Slash
+from commands.cancel import Cancel
+from commands.workspace import Workspace
 
-_SHOWN_LINES = 12
-_HELP = """\
-  y        run it               y -5   run it and the next 5 without asking
-  n        don't; asks why      s      let the model criticise its own step
-  e        edit the command     d      show the whole text
-  a        always, in this session, for what stands in brackets
-  q        leave; the session can be resumed
-  /status  limits and cost      /plan  the open plan
-  anything longer is feedback to the agent, and the command is not run"""
+_LEAVE = Answer(None)
 
 
-class Interrupted(Exception):
-    """A signal came while a line was awaited."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A command as it stands at the prompt; `edited` by the person, perhaps unreadably."""
 
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason: Reason = reason
+    step: int
+    command: Command
+    scope: str
+    edited: bool = False
+    draft: str = ""
 
+    def decided(self, reason: str, *, count: int = 0, scope: str = "") -> Answer:
+        """It runs, as it stands now."""
+        if self.edited:
+            name, args = self.command.name, self.command.args
+            return Answer(Decided(self.step, "edit", reason, name, args, count))
+        return Answer(Decided(self.step, "run", reason, count=count, scope=scope))
 
-class Prompter:
-    """Asks for lines at a terminal."""
-
-    def __init__(self, out: Output, keyboard: Keyboard) -> None:
-        self._out = out
-        self._keyboard = keyboard
-
-    def goals(self) -> list[str]:
-        """The goals, a line each, until an empty line or the end of input."""
-        self._out.line("What shall be reached? One goal a line, an empty line ends.", "bold")
-        goals: list[str] = []
-        while typed := self.line("> "):
-            goals.append(typed)
-        return goals
-
-    def agrees(self, question: str) -> bool:
-        """A clear yes; anything else means no."""
-        typed = self.line(f"{question} [y/N] ")
-        return typed is not None and typed.lower() in ("y", "yes")
-
-    def line(self, text: str) -> str | None:
-        """What was typed, stripped; None at the end of input."""
-        self._out.write(text)
-        typed = self._keyboard.line()
-        if typed is None:
-            self._out.line()
-        return typed.strip() if typed is not None else None
+    @property
+    def question(self) -> str:
+        exact = "exactly this" if " " in self.scope else f"every {self.scope}"
+        always = f", a = {exact}" if self.scope else ""
+        return f"Run it? y/n/e/d/s/q/?{always}: "
 
 
 class Terminal:
-    """A `Person` at this terminal. Everything that isn't ours is escaped and fenced."""
+    """A `Person` at this terminal. Everything that isn't ours is escaped and indented."""
 
     def __init__(
         self,
@@ -74,148 +54,173 @@ class Terminal:
         keyboard: Keyboard,
         environ: Mapping[str, str],
         state: State,
-        cancel: Callable[[Reason], None],
+        cancel: Cancel,
     ) -> None:
         self._out = out
         self._keyboard = keyboard
         self._prompter = Prompter(out, keyboard)
+        self._slash = Slash(out, state)
         self._state = state
         self._environ = environ
         self._cancel = cancel
         self._early: list[str] = []
+        self._leaving = False
+        self._explained = False
 
     def decide(self, step: int, reply: Reply, scope: str) -> Answer:
-        """Ask until the answer is clear; the end of input, or Ctrl-C, leaves."""
-        command = reply.command
-        # What was typed before this question stands was not an answer to it.
-        self._early += self._keyboard.typed_ahead()
-        self._show(command, _SHOWN_LINES)
-        always = f", a [{one_line(scope, 60)}]" if scope else ""
+        """Ask until the answer is clear. The end of input leaves, and so does Ctrl-C twice."""
+        self._set_aside()
+        asked = _Asked(step, reply.command, scope)
+        self._propose(asked, MOST_LINES)
+        self._explain()
         while True:
-            typed = self._prompt(f"Run it? y, y -N, n, s, e, d{always}, q, ?, or words: ")
-            if typed is None or typed in ("q", "/quit"):
-                return Answer(None)
-            match typed.lower().split():
-                case ["y" | "yes"]:
-                    return Answer(Decided(step, "run", "yes"))
-                case ["y", number] if number.lstrip("-").isdecimal():
-                    return Answer(Decided(step, "run", "yes", count=int(number.lstrip("-"))))
-                case ["n" | "no"]:
-                    why = self._prompt("Why not? (Enter for no reason) ") or ""
-                    return Answer(Decided(step, "refuse", why), why)
-                case ["s"]:
-                    return Answer(Decided(step, "criticise"))
-                case ["d"]:
-                    self._show(command, None)
-                case ["e"]:
-                    edited = self._edited(command)
-                    if edited is not None:
-                        args = edited.args
-                        return Answer(Decided(step, "edit", "edited", edited.name, args))
-                case ["a"] if scope:
-                    return Answer(Decided(step, "run", "always", scope=scope))
-                case ["/status" | "/cost"]:
-                    self._out.line(f"  {_status(self._state)}")
-                case ["/plan"]:
-                    for item in self._state.plan:
-                        self._out.line(f"  - {one_line(item, width() - 4)}")
-                case [] | [_] if len(typed.strip()) < 2 or typed.startswith("/"):
-                    self._out.line(_HELP)
-                case _:
-                    return Answer(Decided(step, "refuse", "feedback instead"), typed)
+            try:
+                typed = self._line(asked.question)
+                decision = _LEAVE if typed is None else self._read(typed, asked)
+            except Interrupted:
+                decision = self._words_instead(step)
+            if isinstance(decision, Answer):
+                return decision
+            asked = decision
 
     def ask(self, question: str) -> str:
-        self._early += self._keyboard.typed_ahead()
+        """The end of input leaves; the words after Ctrl-C are asked for by the agent."""
+        self._set_aside()
         self._out.line("The agent asks:", "bold")
-        self._fenced(question, None)
-        return self._prompt("Answer: ") or ""
+        fenced(self._out, question)
+        try:
+            typed = self._line("Your answer: ")
+        except Interrupted:
+            return ""
+        if typed is None:
+            self._leave_soon()
+        return typed or ""
 
     def heard(self) -> list[str]:
-        early, self._early = [*self._early, *self._keyboard.typed_ahead()], []
-        return early
+        """What was typed unasked; a word with a slash is answered at once."""
+        early, self._early = self._early, []
+        for typed in self._keyboard.lines_ahead():
+            if typed == "/quit":
+                self._leave_soon()
+            elif not self._slash.obeys(typed):
+                told(self._out, f"The agent gets your words: {typed}", "dim")
+                early.append(typed)
+        return early + self._new_goals()
 
     def interrupted(self) -> str | None:
+        self._keyboard.forget_wakes()
+        if self._leaving:
+            return None
         self._out.line()
-        return self._prompt("Stopped. Words for the agent (Enter: go on, Ctrl-C: leave): ")
+        # The next one is another wish: it shall end the question, and that leaves.
+        self._cancel.clear()
+        return self._words("Stopped. Words for the agent (Enter: go on, Ctrl-C: leave): ")
 
-    def _prompt(self, text: str) -> str | None:
+    def leave(self) -> None:
+        """No further question; called for a second signal, from its thread."""
+        self._leaving = True
+        self._keyboard.wake()
+
+    # Reading an answer.
+
+    def _read(self, typed: str, asked: _Asked) -> Answer | _Asked:
+        """The answer, or the question to put next."""
+        match typed.lower().split():
+            case ["q" | "/quit"]:
+                return _LEAVE
+            case ["y" | "yes"]:
+                return asked.decided("yes")
+            case ["y", number] if number.removeprefix("-").isdecimal():
+                return asked.decided("yes", count=int(number.removeprefix("-")))
+            case ["a"] if asked.scope:
+                return asked.decided("always", scope=asked.scope)
+            case ["n" | "no"]:
+                why = self._line("Why not? (Enter for no reason) ") or ""
+                return Answer(Decided(asked.step, "refuse", why), why)
+            case ["s"]:
+                return Answer(Decided(asked.step, "criticise"))
+            case ["d"]:
+                self._propose(asked, None)
+            case ["e"]:
+                return self._edited(asked)
+            case _ if self._slash.obeys(typed):
+                pass
+            case _ if len(typed) < 2:
+                self._slash.help()
+            case _:
+                return Answer(Decided(asked.step, "refuse", "feedback instead"), typed)
+        return asked
+
+    def _words_instead(self, step: int) -> Answer:
+        """After Ctrl-C at the question: what to say instead of an answer."""
+        if self._cancel.reason != "interrupt" or self._leaving:
+            return _LEAVE
+        self._cancel.clear()
+        words = self._words("Words for the agent (Enter: none, Ctrl-C: leave): ")
+        return _LEAVE if words is None else Answer(Decided(step, "refuse", words), words)
+
+    def _words(self, prompt: str) -> str | None:
+        """Words, "" for none, None to leave."""
         try:
-            return self._prompter.line(text)
-        except Interrupted as interrupted:
-            self._out.line()
-            self._cancel(interrupted.reason)
-            return None
+            while (typed := self._line(prompt)) is not None:
+                if typed in ("q", "/quit"):
+                    return None
+                if not self._slash.obeys(typed):
+                    return typed
+        except Interrupted:
+            pass
+        return None
 
-    def _show(self, command: Command, most: int | None) -> None:
-        """The whole command, long texts cut to `most` lines with the rest counted."""
-        self._out.line(f"  {one_line(command.name, 80)}", "cyan")
-        for name, value in command.args.items():
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            if "\n" not in text and len(text) + len(name) < width() - 8:
-                self._out.line(f"  {one_line(name, 30)}: {escaped(text)}")
+    def _edited(self, asked: _Asked) -> _Asked:
+        """The question with the command as the person changed it."""
+        editor = editor_of(self._environ)
+        try:
+            if editor:
+                command = edited_in(editor, asked.draft or as_text(asked.command))
             else:
-                self._out.line(f"  {one_line(name, 30)}: {len(text):,} characters")
-                self._fenced(text, most)
+                command = retyped(asked.command, self._line)
+        except EditFailed as failed:
+            told(self._out, f"{failed} (e opens it again.)", "magenta")
+            return replace(asked, draft=failed.draft)
+        if command == asked.command:
+            told(self._out, "It is as it was.")
+            return replace(asked, draft="")
+        edited = _Asked(asked.step, command, "", edited=True)
+        self._propose(edited, MOST_LINES)
+        return edited
 
-    def _fenced(self, text: str, most: int | None) -> None:
-        """Foreign lines, each behind a bar, so that none looks like ours."""
-        columns = width() - 4
-        lines = [
-            line[at : at + columns]
-            for line in escaped(text).split("\n")
-            for at in range(0, max(len(line), 1), columns)
-        ]
-        for line in lines[:most]:
-            self._out.line(f"  | {line}")
-        if most is not None and len(lines) > most:
-            self._out.line(f"  ({len(lines) - most} lines more: d shows all)", "dim")
+    # The terminal.
 
-    def _edited(self, command: Command) -> Command | None:
-        """The command as the person changed it; None when they left it or it can't be read."""
-        text = json.dumps(
-            {"name": command.name, "args": command.args}, ensure_ascii=False, indent=2
-        )
-        editor = self._environ.get("VISUAL") or self._environ.get("EDITOR")
-        changed = self._in_editor(editor, text) if editor else self._retyped(command)
-        if changed is None:
-            return None
-        try:
-            data = json.loads(changed)
-            name, args = data["name"], data["args"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            self._out.line(f"  Not readable as JSON with name and args: {error}", "yellow")
-            return None
-        if not isinstance(name, str) or not isinstance(args, dict):
-            self._out.line('  It must be {"name": "…", "args": {…}}.', "yellow")
-            return None
-        return Command(name, args)
+    def _line(self, prompt: str) -> str | None:
+        """The next line; Interrupted as soon as anything cancels."""
+        self._keyboard.forget_wakes()
+        with self._cancel.calling(self._keyboard.wake):
+            typed = self._prompter.line(prompt)
+        if typed is None and self._keyboard.hung_up:
+            self._cancel.set("hangup")
+        return typed
 
-    def _retyped(self, command: Command) -> str | None:
-        """Without an editor: each text on one line typed anew, Enter keeps it."""
-        args = dict(command.args)
-        for name, value in args.items():
-            if isinstance(value, str) and "\n" not in value:
-                self._out.line(f"  {name}: {escaped(value)}")
-                args[name] = self._prompt(f"  {name} (Enter keeps it): ") or value
-        return json.dumps({"name": command.name, "args": args})
+    def _set_aside(self) -> None:
+        """What was typed before a question stands is no answer to it."""
+        for typed in self._keyboard.typed_ahead():
+            told(self._out, f"Typed before the question, so the agent gets it as words: {typed}")
+            self._early.append(typed)
 
-    def _in_editor(self, editor: str, text: str) -> str | None:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "command.json")
-            path.write_text(text, "utf-8", "backslashreplace")
-            try:
-                subprocess.run([*shlex.split(editor), str(path)], check=True)  # noqa: S603
-            except (OSError, ValueError, subprocess.CalledProcessError) as error:
-                self._out.line(f"  The editor failed: {error}", "yellow")
-                return None
-            return path.read_text("utf-8", "replace")
+    def _new_goals(self) -> list[str]:
+        goals, self._slash.goals = self._slash.goals, []
+        return [f"One goal more: {goal}" for goal in goals]
 
+    def _leave_soon(self) -> None:
+        self._leaving = True
+        self._cancel.set("interrupt")
 
-def _status(state: State) -> str:
-    spent, limits = state.spent, state.limits
-    cost = money(spent.cost) if not spent.unpriced else "price unknown"
-    of = f" of {money(limits.cost)}" if limits.cost is not None else ""
-    return (
-        f"step {state.step} of {limits.steps}, {cost}{of}, "
-        f"{spent.tokens:,} of {limits.tokens:,} tokens ({spent.cached:,} from the cache)"
-    )
+    def _propose(self, asked: _Asked, most: int | None) -> None:
+        assert self._state.started is not None
+        workspace = Workspace(Path(self._state.started.workspace))
+        propose(self._out, workspace, asked.command, most)
+
+    def _explain(self) -> None:
+        """Once, so that the question itself can be short."""
+        if not self._explained:
+            told(self._out, "(? explains; longer words go to the agent instead.)", "dim")
+        self._explained = True

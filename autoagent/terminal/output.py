@@ -1,37 +1,82 @@
-"""Where a person reads: standard error in plain lines, colour where it is wanted."""
+"""Where a person reads: standard error, its colours, a passing line where it can redraw."""
 
 import os
 import sys
 from collections.abc import Mapping
 from typing import Literal, TextIO
 
-Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
+from autoagent.terminal.columns import clipped
+
+# No yellow, cyan or blue: one of them can't be read on a light or on a dark background.
+Style = Literal["bold", "dim", "red", "green", "magenta"]
+
+_NARROWEST = 40
 
 
 class Output:
-    """Writes lines to a stream that may be closed, may be no terminal, may not know UTF-8."""
+    """Writes lines to a stream that may be closed, may be no terminal, may not know UTF-8.
 
-    def __init__(self, stream: TextIO | None, *, colour: bool = False) -> None:
+    `plain`: nothing is redrawn and no sign beyond ASCII is ours.
+    """
+
+    def __init__(self, stream: TextIO | None, *, colour: bool = False, plain: bool = False) -> None:
         self._stream = stream
         self._colour = colour
+        self._plain = plain
+        self._passing = False
 
     @property
     def is_terminal(self) -> bool:
-        return self._stream is not None and self._stream.isatty()
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except ValueError:  # closed
+            return False
+
+    @property
+    def redraws(self) -> bool:
+        """Whether somebody may be watching a terminal that can replace a line."""
+        return self.is_terminal and not self._plain
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal now; 80 where there is none."""
+        try:
+            return max(_NARROWEST, os.get_terminal_size(2).columns)
+        except OSError:
+            return 80
 
     def line(self, text: str = "", style: Style | None = None) -> None:
         self.write(self.styled(text, style) + "\n")
+
+    def status(self, text: str) -> None:
+        """A sign of life, at a terminal only: the next line replaces it, or follows it."""
+        if self.is_terminal:
+            self.line(clipped(text, self.width - 1), "dim") if self._plain else self._pass(text)
+
+    def _pass(self, text: str) -> None:
+        self.write(self.styled(clipped(text, self.width - 1), "dim"))
+        self._passing = True
 
     def write(self, text: str) -> None:
         """Write and flush. A reader that is gone is no reason to stop the run."""
         if self._stream is None:
             return
+        if self._passing:
+            from colorama.ansi import clear_line
+
+            text = f"\r{clear_line()}{text}"
+            self._passing = False
         try:
-            encoding = self._stream.encoding or "utf-8"
-            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self._stream.write(self._encodable(text))
             self._stream.flush()
         except (OSError, ValueError):
             self._stream = None
+
+    def _encodable(self, text: str) -> str:
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        if self._plain or not encoding.lower().startswith("utf"):
+            text = text.replace("…", "...")
+        return text.encode(encoding, "backslashreplace").decode(encoding)
 
     def styled(self, text: str, style: Style | None) -> str:
         if not self._colour or style is None or not text:
@@ -44,27 +89,19 @@ class Output:
             "dim": Weight.DIM,
             "red": Fore.RED,
             "green": Fore.GREEN,
-            "yellow": Fore.YELLOW,
-            "cyan": Fore.CYAN,
+            "magenta": Fore.MAGENTA,
         }
         return f"{codes[style]}{text}{Weight.RESET_ALL}"
 
 
-def standard_error(color: str, environ: Mapping[str, str]) -> Output:
+def standard_error(color: str, environ: Mapping[str, str], *, plain: bool = False) -> Output:
     """Standard error with colour by --color, NO_COLOR, CLICOLOR_FORCE and TERM=dumb."""
     stream = sys.stderr
+    dumb = environ.get("TERM") == "dumb"
     if color == "auto":
-        terminal = stream is not None and stream.isatty() and environ.get("TERM") != "dumb"
+        terminal = Output(stream).is_terminal and not dumb and not plain
         forced = environ.get("CLICOLOR_FORCE", "0") not in ("", "0")
         colour = not environ.get("NO_COLOR") and (forced or terminal)
     else:
         colour = color == "always"
-    return Output(stream, colour=colour)
-
-
-def width() -> int:
-    """Columns of the terminal; 80 where there is none."""
-    try:
-        return max(40, os.get_terminal_size(2).columns)
-    except OSError:
-        return 80
+    return Output(stream, colour=colour, plain=plain or dumb)

@@ -7,9 +7,7 @@ from threading import Thread
 from types import FrameType
 from typing import Any
 
-from autoagent.terminal.interactive import Interrupted
-from autoagent.terminal.keyboard import Keyboard
-from commands.cancel import Reason
+from commands.cancel import Cancel, Reason
 
 _REASONS: dict[int, Reason] = {
     signal.SIGINT: "interrupt",
@@ -19,14 +17,14 @@ _REASONS: dict[int, Reason] = {
 
 
 class Signals:
-    """While it lasts, Ctrl-C, SIGTERM and SIGHUP call `cancel` from a thread of its own.
+    """While it lasts, Ctrl-C, SIGTERM and SIGHUP set `cancel`, from a thread of its own.
 
-    While a line is awaited in the main thread, Interrupted is raised there instead.
+    `leave` is called for one that comes while another is still being heeded.
     """
 
-    def __init__(self, cancel: Callable[[Reason], None], keyboard: Keyboard) -> None:
+    def __init__(self, cancel: Cancel, leave: Callable[[], None]) -> None:
         self._cancel = cancel
-        self._keyboard = keyboard
+        self._leave = leave
         # Its put may be called from a handler that interrupted another put.
         self._queue: SimpleQueue[Reason | None] = SimpleQueue()
         self._thread = Thread(target=self._pass_on, name="signals", daemon=True)
@@ -46,11 +44,10 @@ class Signals:
         self._thread.join()
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
-        reason = _REASONS[number]
-        if self._keyboard.waiting:
-            raise Interrupted(reason)
-        self._queue.put(reason)
+        self._queue.put(_REASONS[number])
 
     def _pass_on(self) -> None:
         while (reason := self._queue.get()) is not None:
-            self._cancel(reason)
+            if self._cancel.reason is not None:
+                self._leave()
+            self._cancel.set(reason)

@@ -1,0 +1,62 @@
+"""A command changed by hand: as a text in the person's editor, or typed anew."""
+
+import json
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from autoagent.blocks import as_blocks
+from autoagent.reply import Command, ReplyError, read_reply
+from autoagent.terminal.escape import escaped, one_line
+
+
+class EditFailed(Exception):
+    """Why there is no changed command; `draft` is what the person had written."""
+
+    def __init__(self, message: str, draft: str = "") -> None:
+        super().__init__(message)
+        self.draft = draft
+
+
+def editor_of(environ: Mapping[str, str]) -> list[str]:
+    """The words of $VISUAL or $EDITOR; none when neither is set."""
+    named = environ.get("VISUAL") or environ.get("EDITOR") or ""
+    try:
+        return shlex.split(named)
+    except ValueError:
+        return [named]
+
+
+def as_text(command: Command) -> str:
+    """The command as a model writes it, with long texts as blocks; to be edited."""
+    args, blocks = as_blocks(command.args)
+    form = {"command": {"name": command.name, "args": args}}
+    return f"{json.dumps(form, ensure_ascii=False, indent=2)}{blocks}\n"
+
+
+def edited_in(editor: list[str], text: str) -> Command:
+    """The command that stands in the text after the person's editor closed. EditFailed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "command.txt")
+        path.write_text(text, "utf-8", "backslashreplace")
+        try:
+            subprocess.run([*editor, str(path)], check=True)  # noqa: S603
+            draft = path.read_text("utf-8", "replace")
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise EditFailed(f"The editor failed: {error}", text) from error
+    try:
+        return read_reply(draft).command
+    except ReplyError as error:
+        raise EditFailed(f"That can't be read: {error}", draft) from error
+
+
+def retyped(command: Command, ask: Callable[[str], str | None]) -> Command:
+    """Without an editor: each text of one line typed anew; Enter keeps it."""
+    args = dict(command.args)
+    for name, value in args.items():
+        if isinstance(value, str) and "\n" not in value:
+            label = one_line(name, 30)
+            args[name] = ask(f"  {label}: {escaped(value)}\n  {label} (Enter keeps it): ") or value
+    return Command(command.name, args)

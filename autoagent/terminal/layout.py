@@ -1,0 +1,46 @@
+"""Foreign text on a screen. What is ours begins at the margin; what isn't is indented, on
+every line, so that it can't pass for ours."""
+
+from autoagent.terminal.columns import chunks, wrapped
+from autoagent.terminal.escape import escaped
+from autoagent.terminal.output import Output, Style
+
+_READABLE = 100  # columns of prose
+_BAR = "  | "
+
+
+def told(out: Output, text: str, style: Style | None = None) -> None:
+    """A sentence of ours at the margin, further lines of it indented."""
+    flat = escaped(" ".join(text.split()))
+    first, *more = wrapped(flat, min(out.width, _READABLE) - 3)
+    out.line(first, style)
+    for line in more:
+        out.line(f"  {line}", style)
+
+
+def paragraph(out: Output, text: str, style: Style | None = None, mark: str = "") -> None:
+    """Foreign prose, wrapped; `mark` stands before its first line."""
+    room = min(out.width, _READABLE) - 3 - len(mark)
+    before = mark
+    for line in _lines(text.strip()):
+        for piece in wrapped(line, room):
+            out.line(f"  {before}{piece}".rstrip(), style)
+            before = " " * len(mark)
+
+
+def fenced(out: Output, text: str, most: int | None = None, style: Style | None = None) -> int:
+    """Foreign lines as they are, each behind a bar; how many of them are left out."""
+    return barred(out, [(line, style) for line in _lines(text.removesuffix("\n"))], most)
+
+
+def barred(out: Output, lines: list[tuple[str, Style | None]], most: int | None = None) -> int:
+    """Escaped lines behind a bar, none wider than the screen; how many are left out."""
+    room = out.width - len(_BAR) - 1
+    pieces = [(piece, style) for line, style in lines for piece in chunks(line, room)]
+    for piece, style in pieces[:most]:
+        out.line(_BAR + out.styled(piece, style) if piece else _BAR.rstrip())
+    return 0 if most is None else max(0, len(pieces) - most)
+
+
+def _lines(text: str) -> list[str]:
+    return escaped(text).expandtabs().split("\n")

@@ -1,0 +1,52 @@
+"""A command on the screen, whole or with how much of it is hidden, for a person to decide on."""
+
+import json
+from typing import Any
+
+from autoagent.reply import Command
+from autoagent.terminal.columns import columns
+from autoagent.terminal.difference import difference
+from autoagent.terminal.escape import escaped, one_line
+from autoagent.terminal.layout import barred, fenced, told
+from autoagent.terminal.output import Output, Style
+from commands.command import CommandError
+from commands.workspace import Workspace
+
+MOST_LINES = 12
+_SIGNS: dict[str, Style] = {"+": "green", "-": "red", "@": "dim"}
+
+
+def propose(out: Output, workspace: Workspace, command: Command, most: int | None) -> None:
+    """Show the command: a change of a file that is there as the difference it makes, else
+    each argument as it is. At most so many lines of one text, None: all."""
+    out.line(one_line(command.name, out.width - 1), "bold")
+    try:
+        change = difference(workspace, command)
+    except CommandError as error:
+        told(out, f"It will fail as things are: {str(error).partition(chr(10))[0]}", "magenta")
+        change = None
+    if change is None:
+        for name, value in command.args.items():
+            _argument(out, name, value, most)
+        return
+    _argument(out, "path", change.path, most)
+    styled = [(escaped(line).expandtabs(), _SIGNS.get(line[:1])) for line in change.lines]
+    _left_out(out, barred(out, styled, most))
+    if not change.lines:
+        told(out, "Nothing in its text would change.")
+
+
+def _argument(out: Output, name: str, value: Any, most: int | None) -> None:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    label = one_line(name, 30)
+    shown = escaped(text)
+    if "\n" not in text and "\t" not in text and columns(label + shown) < out.width - 5:
+        out.line(f"  {label}: {shown}")
+        return
+    out.line(f"  {label}:")
+    _left_out(out, fenced(out, text, most))
+
+
+def _left_out(out: Output, lines: int) -> None:
+    if lines:
+        out.line(f"({lines:,} {'line' if lines == 1 else 'lines'} more: d shows all)", "dim")

@@ -1,0 +1,106 @@
+"""What a person can ask for at the prompt with a word that begins with a slash."""
+
+import re
+from difflib import get_close_matches
+
+from autoagent.budget import money
+from autoagent.state import State
+from autoagent.terminal.layout import paragraph, told
+from autoagent.terminal.output import Output
+from autoagent.terminal.receipt import cached_share, spell_time
+
+_WORD = re.compile(r"/[a-z]*\Z", re.IGNORECASE)
+_HERE = ("/help", "/status", "/cost", "/goal", "/plan", "/quit")
+_LATER = ("/diff", "/undo", "/memory", "/model", "/limit", "/agents", "/compact", "/export")
+
+_HELP = (
+    ("y", "run it"),
+    ("y -5", "run it and what follows, 5 in all, without asking"),
+    ("n", "don't run it; asks why"),
+    ("s", "let the model criticise its own step"),
+    ("e", "edit the command, then decide"),
+    ("d", "show the whole text, or the whole difference"),
+    ("a", "run it, and in this session always what stands beside the a"),
+    ("q", "leave; the session can be resumed"),
+    ("/status", "where it stands: steps, cost, goals"),
+    ("/cost", "money and tokens"),
+    ("/plan", "the open plan"),
+    ("/goal TEXT", "one goal more"),
+)
+_WORDS = "Anything longer goes to the agent as your words, and the command is not run."
+
+
+class Slash:
+    """Answers such words. What a `/goal` adds is kept in `goals` until it is fetched."""
+
+    def __init__(self, out: Output, state: State) -> None:
+        self._out = out
+        self._state = state
+        self.goals: list[str] = []
+
+    def obeys(self, typed: str) -> bool:
+        """Answer what was typed, if it is such a word; /quit is for the caller."""
+        word, _, rest = typed.partition(" ")
+        if not _WORD.match(word) or word == "/quit":
+            return False
+        match word.lower():
+            case "/help":
+                self.help()
+            case "/status":
+                self._status()
+            case "/cost":
+                told(self._out, _cost(self._state))
+            case "/plan":
+                self._plan()
+            case "/goal":
+                self._goal(rest.strip())
+            case unknown:
+                told(self._out, _unknown(unknown))
+        return True
+
+    def help(self) -> None:
+        for key, meaning in _HELP:
+            paragraph(self._out, meaning, mark=f"{key:<11}")
+        told(self._out, _WORDS)
+
+    def _plan(self) -> None:
+        for item in self._state.plan:
+            paragraph(self._out, item, mark="- ")
+        if not self._state.plan:
+            told(self._out, "There is no open plan.")
+
+    def _goal(self, text: str) -> None:
+        if not text:
+            told(self._out, "Write the goal behind it: /goal TEXT")
+            return
+        self.goals.append(text)
+        told(self._out, "The agent gets it with its next prompt.")
+
+    def _status(self) -> None:
+        state = self._state
+        if state.started is None:
+            return
+        for number, goal in enumerate(state.goals, 1):
+            paragraph(self._out, goal, mark=f"{number}. ")
+        steps = f"Step {state.step} of {state.limits.steps}, {spell_time(state.spent.elapsed_s)}."
+        free = f" {state.free_steps} more without asking." if state.free_steps else ""
+        told(self._out, steps + free)
+        told(self._out, _cost(state))
+        told(self._out, f"Model {state.model}, cage {state.started.cage}.")
+        told(self._out, f"Session {state.started.session} in {state.started.workspace}.")
+
+
+def _cost(state: State) -> str:
+    spent, limits = state.spent, state.limits
+    cost = "The price is unknown" if spent.unpriced else money(spent.cost)
+    of = f" of {money(limits.cost)}" if limits.cost is not None and not spent.unpriced else ""
+    return f"{cost}{of}; {spent.tokens:,} of {limits.tokens:,} tokens{cached_share(spent)}."
+
+
+def _unknown(word: str) -> str:
+    near = get_close_matches(word, [*_HERE, *_LATER], 1)
+    if word in _LATER:
+        return f"{word} doesn't work yet. There are: {' '.join(_HERE)}"
+    if near and near[0] in _HERE:
+        return f"There is no {word}; did you mean {near[0]}?"
+    return f"There is no {word}. There are: {' '.join(_HERE)}"
