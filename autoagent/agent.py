@@ -12,7 +12,6 @@ from autoagent.events import (
     Changed,
     Event,
     Executed,
-    Executing,
     Fed,
     Noticed,
     Recalled,
@@ -28,6 +27,9 @@ from commands.cancel import Cancel
 from commands.command import Catalogue, CommandError, CommandSpec, Result
 
 Turn = Generator[Sequence[Event], None, None]
+
+# Each may have cost the whole time limit, at every step.
+_MOST_EMBEDDING_FAULTS = 3
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class Agent:
     cancel: Cancel
     person: Person | None
     holds_secret: Callable[[str], str | None]
+    embedding_faults: int = 0  # in a row, in this run
 
     def run(self) -> Iterator[Event]:
         """Work until the run stops; the last event is `Stopped`."""
@@ -87,9 +90,9 @@ class Agent:
 
     def _think(self) -> Turn:
         step = self.state.step + 1
-        yield self._warnings()
         if self.memory is not None and self.state.refusals == 0:
             yield from self._recall(step, self.memory)
+        yield self._warnings()
         completion, usage = yield from self.caller.completion(step)
         event = read(step, completion, usage, self.holds_secret)
         yield [event]
@@ -155,7 +158,8 @@ class Agent:
 
         When usage is given back, an event with it must follow to settle the reservation.
         """
-        if self.memory is None or not self.model.embeds:
+        given_up = self.embedding_faults >= _MOST_EMBEDDING_FAULTS
+        if self.memory is None or not self.model.embeds or given_up:
             return {}, None
         tokens = sum(map(self.runner.count, texts)) + len(texts)
         reserved = self.caller.reserve_embedding(step, tokens)
@@ -167,13 +171,17 @@ class Agent:
         except Cancelled:
             raise
         except ModelFault as fault:
-            text = f"Memories are ranked by words alone this time: {fault}"
-            yield [Recalled(step), Noticed("memory", text, key="embedding fault")]
+            self.embedding_faults += 1
+            text = f"Memories are ranked by words alone where this goes on: {fault}"
+            said = "embedding fault" in self.state.noticed
+            notice = [] if said else [Noticed("memory", text, key="embedding fault")]
+            yield [Recalled(step), *notice]
             return {}, None
         if embedded is None:
             text = "The server has no embeddings: memories are ranked by words alone."
             yield [Recalled(step), Noticed("memory", text, key="no embeddings")]
             return {}, None
+        self.embedding_faults = 0
         self.memory.model = embedded.model
         usage = embedded.usage or Usage(tokens, 0, cost=reserved.cost, estimated=True)
         if usage.cost is None:
@@ -185,7 +193,8 @@ class Agent:
     def _act(self, pending: Pending) -> Turn:
         step, command = pending.step, pending.reply.command
         if pending.executing:
-            yield [self._interrupted(pending)]
+            left = self.runner.after(step) if self.state.unclosed is not None else []
+            yield [self._interrupted(pending), *left]
             return
         try:
             spec = self.catalogue.find(command.name)
@@ -197,13 +206,14 @@ class Agent:
             yield from self._ask(pending, spec)
             return
         yield from self._embed_ahead(step, spec, args)
-        yield [Executing(step)]
+        proves = spec.name == "finish" and bool(self.proof.command_lines)
+        yield from self.runner.before(step, spec, proves=proves)
         if spec.name == "finish":
             yield from self._finish(pending, args)
         elif spec.name == "give_up":
             yield from self._give_up(pending, args)
         else:
-            yield [self.runner.run(step, spec, args, self.state.window)]
+            yield self.runner.run(step, spec, args, self.state.window)
 
     def _needs_person(self, spec: CommandSpec, pending: Pending) -> bool:
         return needs_person(
@@ -249,8 +259,11 @@ class Agent:
         for check in self.proof.checks(pending.step):
             yield [check]
             if check.exit != 0:
-                yield [self._executed(pending, "finish", {}, self.proof.failed(check))]
+                result = self._executed(pending, "finish", {}, self.proof.failed(check))
+                yield [result, *self.runner.after(pending.step)]
                 return
+        if self.proof.command_lines:
+            yield self.runner.after(pending.step)
         verified = True if self.proof.command_lines else None
         yield [self._executed(pending, "finish", {}, Result(args["answer"], note="done"))]
         if self.memory is not None:

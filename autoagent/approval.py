@@ -1,5 +1,6 @@
 """Who must agree to a command: the table of effects, and what a person can answer."""
 
+import json
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,11 +45,14 @@ class Person(Protocol):
 
 
 def scope_of(command: Command, spec: CommandSpec, *, caged: bool) -> str:
-    """What "always" covers for this command: the exact line, or all of its name."""
-    if spec.effect == "execute":
-        exact = " ".join(str(value) for value in command.args.values())
-        return f"{spec.name}: {exact}" if caged else ""
-    return spec.name
+    """What "always" covers for this command: its name, or for code exactly these arguments.
+
+    "" when nothing may be covered. A name has no blank, exact arguments stand behind one.
+    """
+    if spec.effect != "execute":
+        return spec.name
+    exact = json.dumps(spec.checked(command.args), sort_keys=True)
+    return f"{spec.name} {exact}" if caged else ""
 
 
 def needs_person(

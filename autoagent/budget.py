@@ -1,5 +1,6 @@
 """Hard limits: what the next call may cost at most must fit, or it isn't made."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,9 @@ Resource = Literal["steps", "tokens", "cost", "time"]
 
 SMALLEST_COMPLETION = 512
 """Tokens; with less room a reply would only be cut, so the limit counts as reached."""
+
+ROOM_S = 60.0
+"""What a new time limit leaves at least; no model answers in less for sure."""
 
 _MILESTONES = (0.9, 0.75, 0.5)
 
@@ -40,14 +44,16 @@ def reserve(
     will save isn't known before.
     """
     if purpose == "step" and step > limits.steps:
-        return _exhausted("steps", limits, f"{limits.steps} steps are done")
+        return _exhausted("steps", limits, f"{limits.steps} steps are done", step)
     if limits.time_s is not None and elapsed_s >= limits.time_s:
-        return _exhausted("time", limits, f"{duration(limits.time_s)} are over")
+        least_s = elapsed_s + ROOM_S
+        return _exhausted("time", limits, f"{duration(limits.time_s)} are over", least_s)
     smallest = min(completion, SMALLEST_COMPLETION)
     room = min(completion, limits.tokens - spent.tokens - prompt)
     if room < smallest:
         used = f"{spent.tokens:,} of {limits.tokens:,} tokens are used and the next call may "
-        return _exhausted("tokens", limits, used + f"need {prompt + smallest:,}")
+        least = spent.tokens + prompt + smallest
+        return _exhausted("tokens", limits, used + f"need {prompt + smallest:,}", least)
     if price is None:
         return Reserved(step, purpose, prompt, room, None, elapsed_s)
     if limits.cost is not None:
@@ -57,37 +63,47 @@ def reserve(
         if left < 0 or room < smallest:
             dearest = price.cost(prompt, smallest)
             used = f"{money(spent.cost)} of {money(limits.cost)} are used and the next call may "
-            return _exhausted("cost", limits, used + f"cost {money(dearest)}")
+            return _exhausted("cost", limits, used + f"cost {money(dearest)}", spent.cost + dearest)
     return Reserved(step, purpose, prompt, room, price.cost(prompt, room), elapsed_s)
 
 
-def _exhausted(resource: Resource, limits: Limits, message: str) -> Exhausted:
+def _exhausted(resource: Resource, limits: Limits, message: str, least: float) -> Exhausted:
+    """`least` is what the limit must be for the next call to fit; the option says twice as
+    much as the limit was, or more where that isn't enough."""
     match resource:
         case "steps":
-            option = f"--max-steps {limits.steps * 2}"
+            option = f"--max-steps {max(limits.steps * 2, math.ceil(least))}"
         case "tokens":
-            option = f"--max-tokens {limits.tokens * 2}"
+            option = f"--max-tokens {max(limits.tokens * 2, math.ceil(least))}"
         case "cost":
-            option = f"--max-cost {(limits.cost or 0) * 2:g}"
+            option = f"--max-cost {_rounded_up(max((limits.cost or 0) * 2, least))}"
         case "time":
-            option = f"--max-time {duration((limits.time_s or 0) * 2)}"
+            option = f"--max-time {duration(max((limits.time_s or 0) * 2, least))}"
     return Exhausted(resource, message, option)
+
+
+def _rounded_up(usd: float) -> str:
+    """A sum to type, of two significant digits, not less than `usd` where that isn't one."""
+    if float(short := f"{usd:.2g}") < usd:
+        short = f"{usd * 1.05:.2g}"
+    return f"{float(short):.10f}".rstrip("0").rstrip(".")
 
 
 def milestones(limits: Limits, spent: Spent, step: int) -> list[tuple[str, str]]:
     """(key, sentence for the model) of each limit's newest milestone: 50, 25, 10 % left."""
     said: list[tuple[str, str]] = []
+    left_tokens = max(0, limits.tokens - spent.tokens)
     rows: list[tuple[str, float, float | None, str]] = [
         ("steps", step, limits.steps, f"{limits.steps - step} of {limits.steps} steps are left"),
         (
             "tokens",
             spent.tokens,
             limits.tokens,
-            f"{limits.tokens - spent.tokens:,} of {limits.tokens:,} tokens are left",
+            f"{left_tokens:,} of {limits.tokens:,} tokens are left",
         ),
     ]
     if limits.cost is not None:
-        left = f"{money(limits.cost - spent.cost)} of {money(limits.cost)} are left"
+        left = f"{money(max(0.0, limits.cost - spent.cost))} of {money(limits.cost)} are left"
         rows.append(("cost", spent.cost, limits.cost, left))
     if limits.time_s is not None:
         left_s = max(0.0, limits.time_s - spent.elapsed_s)

@@ -19,7 +19,7 @@ from autoagent.model import (
     Transient,
     Usage,
 )
-from autoagent.state import State
+from autoagent.state import UNPAID, State
 from autoagent.tokens import Counter
 from commands.cancel import Cancel
 
@@ -112,8 +112,8 @@ class Caller:
                 raise
             except ModelFault as fault:
                 failing_since = failing_since or self._clock()
-                wait_s = self._pause(fault, attempt, self._clock() - failing_since)
                 usage = self._broken_off(reserved, fault)
+                wait_s = self._pause(fault, attempt, self._clock() - failing_since, usage)
                 yield [Retried(step, attempt, str(fault), wait_s, usage)]
                 self._cancel.wait(wait_s)
                 attempt += 1
@@ -129,7 +129,7 @@ class Caller:
         state = self._state
         price = self._model.card.price
         outcome = budget.reserve(
-            step, "step", prompt, completion, price, state.limits, state.spent, self.elapsed_s
+            step, "step", prompt, completion, price, state.limits, state.committed, self.elapsed_s
         )
         if isinstance(outcome, Exhausted):
             raise Ended(self.limit_reached(outcome))
@@ -141,7 +141,7 @@ class Caller:
         state = self._state
         price = self._model.card.price
         outcome = budget.reserve(
-            step, "embedding", tokens, 0, price, state.limits, state.spent, self.elapsed_s
+            step, "embedding", tokens, 0, price, state.limits, state.committed, self.elapsed_s
         )
         return None if isinstance(outcome, Exhausted) else outcome
 
@@ -171,13 +171,13 @@ class Caller:
         size = history.size(state, self._count)
         window = fault.window if fault.window and fault.window < state.window else None
         if window is not None and window < SMALLEST_WINDOW:
-            raise Ended(self._no_room(window))
+            raise Ended(replace(self._no_room(window), usage=UNPAID))
         events: list[Event] = [Retried(step, cuts, str(fault), 0.0)]
         if window is not None:
             events.append(Changed(window=window))
         cut = history.cut(state, self._count, window or size)
         if cuts > _CUTS or (cut is None and window is None):
-            raise Ended(self._no_room(fault.window or size))
+            raise Ended(replace(self._no_room(fault.window or size), usage=UNPAID))
         yield events if cut is None else [*events, cut]
 
     def _no_room(self, window: int) -> Stopped:
@@ -192,29 +192,33 @@ class Caller:
         status: Status = "unreachable" if exit_code == 5 else "error"
         return Stopped(status, exit_code, answer, elapsed_s=self.elapsed_s)
 
-    def _pause(self, fault: ModelFault, attempt: int, failing_s: float) -> float:
+    def _pause(
+        self, fault: ModelFault, attempt: int, failing_s: float, usage: Usage | None
+    ) -> float:
         """Seconds until the next attempt; Ended when another one has no reason to succeed."""
         patience = self._patience
+
+        def ended(answer: str) -> Ended:
+            return Ended(replace(self._stopped(answer), usage=usage or UNPAID))
+
         match fault:
             case NotListening():
                 pauses, total_s = patience.quick_pauses_s, float("inf")
                 if attempt > len(pauses):
-                    raise Ended(self._stopped(f"{fault} Is the server running?"))
+                    raise ended(f"{fault} Is the server running?")
                 wait_s = pauses[attempt - 1]
             case Transient(retry_after_s=asked):
                 pauses, total_s = patience.pauses_s, patience.total_s
                 wait_s = max(pauses[min(attempt, len(pauses)) - 1], asked or 0.0)
             case Rejected():
-                raise Ended(self._stopped(str(fault)))
+                raise ended(str(fault))
             case _:
                 raise fault
         if failing_s + wait_s > total_s:
             tried = f"{attempt} attempts in {budget.duration(failing_s)}"
-            raise Ended(
-                self._stopped(
-                    f"{fault} The model did not answer: {tried}, and the next one would be in "
-                    f"{budget.duration(wait_s)}."
-                )
+            raise ended(
+                f"{fault} The model did not answer: {tried}, and the next one would be in "
+                f"{budget.duration(wait_s)}."
             )
         return wait_s
 

@@ -47,6 +47,8 @@ def _dispatch(typed: list[str]) -> int:
         case "run":
             from autoagent import console
 
+            # Memory has no use for numpy's threads; to start them is half of its import's cost.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
             return console.run(given, os.environ)
         case _:
             from autoagent import subcommands

@@ -14,10 +14,11 @@ from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.events import SCHEMA_VERSION, Stopped
 from autoagent.settings import Settings
 from autoagent.terminal.escape import escaped
-from autoagent.terminal.interactive import Prompter, Terminal
+from autoagent.terminal.interactive import Terminal
 from autoagent.terminal.keyboard import Keyboard
 from autoagent.terminal.output import Output, standard_error
 from autoagent.terminal.plain import Plain
+from autoagent.terminal.prompter import Prompter
 from autoagent.terminal.signals import Signals
 from autoagent.terminal.standard_output import StandardOutput
 from commands.cancel import Cancel
@@ -71,7 +72,7 @@ def _run(
     settings: Settings,
     found: "sessions.Kept | None",
 ) -> int:
-    out = standard_error(settings.color, environ)
+    out = standard_error(settings.color, environ, plain=settings.plain)
     keyboard = Keyboard()
     prompter = Prompter(out, keyboard)
     at_terminal = _at_terminal(out) and not settings.reads_stdin
@@ -92,12 +93,17 @@ def _run(
 
     from autoagent.starting import Inputs, resume, start
 
+    if not settings.quiet:
+        out.status("starting…")
     inputs = Inputs(settings, environ, attended, context)
     view = Plain(out, watched=attended or settings.verbose, quiet=settings.quiet)
+    person = Terminal(out, keyboard, environ, view.state, inputs.cancel)
     # From here on there is something to end in order.
-    with Signals(inputs.cancel.set, keyboard):
-        session = resume(inputs, found) if found else start(inputs, goals)
-        person = Terminal(out, keyboard, environ, view.state, session.cancel.set)
+    with Signals(inputs.cancel, person.leave):
+        try:
+            session = resume(inputs, found) if found else start(inputs, goals)
+        finally:
+            out.write("")  # ends the passing line
         return _follow(session, view, person, settings, out)
 
 
@@ -118,14 +124,22 @@ def _follow(
         _show(session, view, person, results if settings.output_format == "stream-json" else None)
     except AutoAgentError as error:
         # Not in the journal, which may be what failed.
-        view.state.apply(Stopped("error", error.exit_code, str(error), go_on=error.go_on))
+        elapsed_s = view.state.spent.elapsed_s
+        stopped = Stopped("error", error.exit_code, str(error), None, error.go_on, elapsed_s)
+        view.state.apply(stopped)
+    assert view.state.stopped is not None
     stopped = view.state.stopped
-    assert stopped is not None
     if settings.output_format != "text":
         results.line(result_object(view.state, session.journal.hash))
     elif stopped.status == "done":
+        if sys.stdout.isatty():
+            out.line()
         results.answer(stopped.answer)
-    receipt(out, view.state, session.journal.path)
+    receipt(out, view.state, session.journal.path, network=settings.network)
+    if view.state.started is not None and view.state.started.dry_run:
+        from autoagent.taking_back import tell_dry_run
+
+        tell_dry_run(settings.places, view.state, out)
     if results.lost is None:
         return stopped.exit_code
     out.line(f"autoagent: Standard output can't be written: {results.lost.strerror}.")

@@ -4,11 +4,11 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from autoagent.budget import duration
+from autoagent.budget import ROOM_S, duration
 from autoagent.events import Stopped, Verified
 from autoagent.state import State
 from commands.cancel import Cancel, Reason
-from commands.command import Result
+from commands.command import CommandError, Result
 from commands.context import Cage, Finished
 
 NOT_RUNNABLE = (126, 127)
@@ -30,7 +30,12 @@ class Proof:
     def checks(self, step: int) -> Iterator[Verified]:
         """Run one after the other; the caller stops at the first that fails."""
         for line in self.command_lines:
-            done = self.cage.run(["bash", "-c", line], timeout_s=self.timeout_s, cancel=self.cancel)
+            argv = ["bash", "-c", line]
+            try:
+                done = self.cage.run(argv, timeout_s=self.timeout_s, cancel=self.cancel)
+            except CommandError as fault:  # of the cage: nothing was proven
+                yield Verified(step, line, NOT_RUNNABLE[0], self.clean(str(fault)))
+                continue
             text = self.clean(_said(done))
             yield Verified(step, line, done.exit or int(bool(done.stopped)), text, done.seconds)
 
@@ -59,7 +64,8 @@ def ended_by(reason: Reason, state: State, elapsed_s: float) -> Stopped:
         case "time":
             limit = state.limits.time_s or elapsed_s
             text = f"A limit is reached: {duration(limit)} are over."
-            stopped = Stopped("limit", 4, text, go_on=f"--max-time {duration(limit * 2)}")
+            more_s = max(limit * 2, elapsed_s + ROOM_S)
+            stopped = Stopped("limit", 4, text, go_on=f"--max-time {duration(more_s)}")
     return replace(stopped, elapsed_s=elapsed_s)
 
 

@@ -18,7 +18,7 @@ Status = Literal[
 ]
 Purpose = Literal["step", "embedding"]
 Verdict = Literal["run", "refuse", "edit", "criticise"]
-Topic = Literal["limit", "stuck", "memory", "model", "resume", "verify", "place"]
+Topic = Literal["limit", "stuck", "memory", "model", "resume", "verify", "place", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Started:
     verify: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
+    dry_run: bool = False  # on a copy of the workspace
     secret: str = ""  # hexadecimal; marks of foreign text derive from it
     schema_version: int = SCHEMA_VERSION
 
@@ -188,6 +189,41 @@ class Executed:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpointed:
+    """The workspace is kept as it is now, under that number of the store of checkpoints."""
+
+    step: int
+    when: Literal["before", "after"]  # the command of the step
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A person took changes back, or brought in those of a dry run, between two checkpoints.
+
+    Of many paths only the first are named; `counts` are how many there were in all.
+    """
+
+    what: Literal["undo", "apply"]
+    step: int  # up to which the changes stay
+    before: int
+    after: int
+    paths: tuple[str, ...]
+    skipped: tuple[str, ...]  # left as they are
+    counts: tuple[int, ...]  # of paths, of skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a step changed, or an undo after that step: all between two checkpoints."""
+
+    step: int
+    before: int
+    after: int
+    undone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """The oldest steps, up to this one, left the prompt; the digest stands for them."""
 
@@ -233,6 +269,7 @@ class Stopped:
     verified: bool | None = None
     go_on: str = ""  # a command line that goes on from here
     elapsed_s: float = 0.0
+    usage: Usage | None = None  # of a call that failed for good
 
 
 Event = (
@@ -247,6 +284,8 @@ Event = (
     | Decided
     | Executing
     | Executed
+    | Checkpointed
+    | Undone
     | Cut
     | Fed
     | Noticed

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from autoagent.events import Cut
+from autoagent.events import Changed, Cut
 from autoagent.model import Message, Role
+from autoagent.observation import END, of_changed
 from autoagent.state import Part, State
 from autoagent.tokens import MESSAGE_OVERHEAD, Counter
 
@@ -86,7 +87,7 @@ def _fitting(lines: list[str], share: int, count: Counter) -> list[str]:
 def _shortened_line(text: str, share: int, count: Counter) -> str:
     """Head and tail of a text whose lines are too long to keep any, by characters."""
     length = len(text)
-    keep = share * 3
+    keep = max(share, 0) * 3
     while True:
         head, tail = text[: keep * 2 // 3], text[length - keep // 3 :]
         left_out = length - len(head) - len(tail)
@@ -133,10 +134,11 @@ def _sizes_by_step(state: State, count: Counter) -> dict[int, int]:
 def digest(state: State, upto: int, share: int, count: Counter) -> str:
     """What the steps up to `upto` came to, in about `share` tokens at most."""
     listed = _LISTED
+    form = None if state.format == "text" else state.format  # what the model must not forget
     while True:
         body = "\n".join(filter(None, _sections(state, upto, listed)))
         head = f"[steps 1-{upto} have left this conversation; recall(query) finds them]"
-        text = f"{head}\n{body}\n[end]"
+        text = "\n".join(filter(None, [of_changed(Changed(format=form)), head, body, END]))
         if count(text) <= share or listed == 1:
             return text
         listed = max(1, listed // 2)

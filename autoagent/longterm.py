@@ -1,12 +1,15 @@
 """Long-term memory as the agent uses it: what of a step is kept, and what comes back."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from autoagent.events import Memo
+from autoagent.errors import StateError
+from autoagent.events import Memo, Recalled
 from autoagent.history import RESULT_SHARE
+from autoagent.observation import of_recalled
 from autoagent.state import Past, State
 from autoagent.tokens import Counter
 
@@ -21,6 +24,7 @@ WINDOW_SHARE = 0.15
 """Share of the window that memories may take between two cuts."""
 
 _MEMO_CHARACTERS = 400
+_OF_MEMORY = ("remember", "recall")
 
 
 class LongTerm:
@@ -42,7 +46,8 @@ class LongTerm:
 
     @property
     def empty(self) -> bool:
-        return len(self._store) == 0
+        with _told_to_the_person():
+            return len(self._store) == 0
 
     def look_at(self, state: State) -> None:
         """Take the step and what is visible from the state, before a command of it runs."""
@@ -52,22 +57,25 @@ class LongTerm:
         self._window = state.window
 
     def keep(self, past: Past, vector: Sequence[float] | None) -> None:
-        """Store what a step did; a second time does nothing."""
+        """Store what a step did, unless it is in the store as it is; a second time does nothing."""
+        if past.name in _OF_MEMORY:
+            return
         self._add(text_of(past), source=past.source, step=past.step, part=0, vector=vector)
 
     def _add(
         self, text: str, *, source: str, step: int, part: int, vector: Sequence[float] | None
     ) -> None:
-        self._store.add(
-            text,
-            source=source,
-            session=self._session,
-            step=step,
-            part=part,
-            time=time.time(),
-            vector=vector,
-            model=self.model if vector is not None else "",
-        )
+        with _told_to_the_person():
+            self._store.add(
+                text,
+                source=source,
+                session=self._session,
+                step=step,
+                part=part,
+                time=time.time(),
+                vector=vector,
+                model=self.model if vector is not None else "",
+            )
 
     def remember(self, text: str) -> None:
         """As a command: keep the model's own note."""
@@ -100,22 +108,23 @@ class LongTerm:
         room = min(state.window * STEP_SHARE, free)
         memos: list[Memo] = []
         for hit in self._nearest(query, vector):
+            if hit.memory.id in state.recalled:
+                continue
             memo = Memo(hit.memory.id, self._line(hit), round(hit.score, 4))
-            room -= self._count(memo.text)
-            if room < 0:
+            if self._count(of_recalled(Recalled(0, (*memos, memo)))) > room:
                 break
-            if memo.id not in state.recalled:
-                memos.append(memo)
+            memos.append(memo)
         return memos
 
     def _nearest(self, query: str, vector: Sequence[float] | None) -> list["Hit"]:
-        return self._store.nearest(
-            query,
-            vector=vector,
-            model=self.model if vector is not None else "",
-            k=NEAREST,
-            hidden=(self._session, self._visible_from),
-        )
+        with _told_to_the_person():
+            return self._store.nearest(
+                query,
+                vector=vector,
+                model=self.model if vector is not None else "",
+                k=NEAREST,
+                hidden=(self._session, self._visible_from),
+            )
 
     def _line(self, hit: "Hit") -> str:
         """Whose words, when, and the text on one line."""
@@ -124,6 +133,17 @@ class LongTerm:
         where = f"step {memory.step}" if memory.session == self._session else f"{day}"
         text = " ".join(memory.text.split())
         return f"{where}, {memory.source}: {text[:_MEMO_CHARACTERS]}"
+
+
+@contextmanager
+def _told_to_the_person() -> Iterator[None]:
+    """A store that can't be used any more is no bug and nothing that the model could mend."""
+    from memory_store import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        raise StateError(f"{error} Or go on without it: --memory none.") from error
 
 
 def text_of(past: Past) -> str:

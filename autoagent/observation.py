@@ -1,21 +1,54 @@
 """How an event reads in the prompt: the text between two replies of the model."""
 
+import hmac
 import json
+import re
+from collections.abc import Sequence
 
-from autoagent.events import Changed, Executed, Fed, Noticed, Recalled, Refused, Resumed, Verified
+from autoagent.events import (
+    Changed,
+    Executed,
+    Fed,
+    Noticed,
+    Recalled,
+    Refused,
+    Resumed,
+    Undone,
+    Verified,
+)
 from autoagent.reply import Reply
 
 END = "[end]"
+_LISTED = 20  # paths of an undo
+
+_LIKE_OURS = re.compile(r"^\s*\[(end|the user|memories|refused|steps? \d)", re.M | re.I)
+"""Lines by which foreign text could pass for the end of itself and for somebody's words."""
 
 
-def of_executed(event: Executed) -> str:
+def framed(head: str, text: str, secret: str) -> str:
+    """Foreign text between a head line and an end line.
+
+    Where the text has a line that looks like one of ours, both carry a mark that it can't
+    know: it derives from the text and from `secret`, hexadecimal digits of the session.
+    """
+    text = text.removesuffix("\n")
+    if not _LIKE_OURS.search(text):
+        return f"{head}\n{text}\n{END}".lstrip("\n")
+    key, message = secret.encode(), text.encode("utf-8", "surrogatepass")
+    end = f"[end {hmac.new(key, message, 'sha256').hexdigest()[:8]}]"
+    return f"{head or '[results]'} up to {end}\n{text}\n{end}"
+
+
+def of_executed(event: Executed, secret: str) -> str:
     """A head line with label and note, the text as it is, and an end line when there is text."""
-    text = event.text.removesuffix("\n")
     if event.name == "batch" and event.ok:
-        return f"{text}\n{END}"
+        return framed("", event.text, secret)
+    return framed(head_of(event), event.text, secret) if event.text.strip("\n") else head_of(event)
+
+
+def head_of(event: Executed) -> str:
     about = f" {event.about}" if event.about else ""
-    head = f"[{event.name}{about}, {event.source}] {event.note}".rstrip()
-    return f"{head}\n{text}\n{END}" if text else head
+    return f"[{event.name}{about}, {event.source}] {event.note}".rstrip()
 
 
 def of_refused(event: Refused) -> str:
@@ -41,16 +74,36 @@ def of_edited(reply: Reply) -> str:
     return f"[the user changed the command; this is what runs]\n{text}\n{END}"
 
 
-def of_verified(event: Verified) -> str:
+def of_verified(event: Verified, secret: str) -> str:
     """What a proof says before the first step, when it fails; later it stands in a result."""
     if event.step or event.exit == 0:
         return ""
-    text = event.text.removesuffix("\n")
-    return f"[{event.command_line} now, exit {event.exit}]\n{text}\n{END}"
+    return framed(f"[{event.command_line} now, exit {event.exit}]", event.text, secret)
 
 
 def of_noticed(event: Noticed) -> str:
     return f"[{event.text}]" if event.told else ""
+
+
+def of_undone(event: Undone) -> str:
+    """Which files are no longer as the model left them."""
+    paths = _listed(event.paths, event.counts[0])
+    match event.what:
+        case "apply":
+            said = f"the user brought your changes into the workspace: {paths}"
+        case "undo" if event.step:
+            said = f"the user took back changes, as after step {event.step} are now: {paths}"
+        case "undo":
+            said = f"the user took back changes, as before your first step are now: {paths}"
+    skipped = _listed(event.skipped, event.counts[1])
+    return f"[{said}{f'; left as they are: {skipped}' if event.skipped else ''}]"
+
+
+def _listed(paths: Sequence[str], count: int) -> str:
+    """Some paths in one line, in which nothing of theirs can pass for ours."""
+    shown = [json.dumps(path, ensure_ascii=not path.isprintable()) for path in paths[:_LISTED]]
+    more = f" and {count - len(shown)} more" if count > len(shown) else ""
+    return ", ".join(shown) + more if shown else "nothing"
 
 
 def of_resumed(event: Resumed, goals_before: int) -> str:

@@ -30,6 +30,7 @@ from autoagent.model import (
     Usage,
 )
 from autoagent.request import EMBED_CHARACTERS, batches, chat_body, embedding_body
+from autoagent.uncollected import uncollected
 from commands.cancel import Cancel
 
 if TYPE_CHECKING:
@@ -338,8 +339,9 @@ class OpenAIModel:
         return self._client
 
     def _new_client(self) -> "AsyncOpenAI":
-        import httpx2
-        import openai
+        with uncollected():
+            import httpx2
+            import openai
 
         settings: dict[str, Any] = {"api_key": self._key or _PLACEHOLDER, "max_retries": 0}
         try:

@@ -75,6 +75,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             Option("--pass-env", "names", "NAME", "commands see this variable (repeatable)"),
             Option("--sandbox", "auto|bubblewrap|none", "", "the kind of cage (auto)"),
             Option("--unsafe", "flag", "", "run even when there is no cage"),
+            Option("--dry-run", "flag", "", "work on a copy; ends with the difference"),
         ),
     ),
     (
@@ -99,6 +100,16 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
 )
 OPTIONS = {option.key: option for _, group in GROUPS for option in group}
 
+_FORCE = Option("--force", "flag", "", "also what was changed since")
+_OWN: dict[str, tuple[Option, ...]] = {
+    "undo": (
+        Option("--to", "text", "STEP", "as it was after that step; 0: before the first"),
+        _FORCE,
+    ),
+    "apply": (_FORCE,),
+}
+"""Of a subcommand alone: what it does, not a setting."""
+
 _SEEN = frozenset({"quiet", "verbose", "color", "plain", "output_format"})
 _SETTINGS = frozenset({"workspace", "config", "env_file"})
 _CAGE = _SETTINGS | {
@@ -119,6 +130,9 @@ SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str]]] = {
     "trust": ("trust", "let this folder's .env and autoagent.toml count", _SETTINGS | _SEEN),
     "commands": ("commands", "what the agent can do", _SETTINGS | _SEEN | {"disable"}),
     "sandbox": ("sandbox -- CMD", "run CMD in the cage", _CAGE | _SEEN),
+    "undo": ("undo [ID]", "take back the last change of a session", _SETTINGS | _SEEN),
+    "diff": ("diff [ID]", "what a session changed", _SETTINGS | _SEEN),
+    "apply": ("apply ID", "bring in what a dry run changed", _SETTINGS | _SEEN),
     "sessions": ("sessions list", "past and running sessions", _SETTINGS | _SEEN),
 }
 """By name: how it is written, what it does, the options that go with it."""
@@ -135,7 +149,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     typed = argv if command == "run" else argv[1:]
     cut = typed.index("--") if "--" in typed else len(typed)
     try:
-        given, loose = _parser().parse_known_args(typed[:cut])
+        given, loose = _parser(_OWN.get(command, ())).parse_known_args(typed[:cut])
     except _Asked as asked:
         topic = command if command != "run" else ""
         return argparse.Namespace(command=asked.args[0], topic=topic)
@@ -162,8 +176,8 @@ def help_text(topic: str = "") -> str:
     else:
         keys = frozenset(OPTIONS)
         lines = [*_HEAD, *(f"  autoagent {u:<26} {s}" for u, s, _ in SUBCOMMANDS.values()), ""]
-    for title, group in GROUPS:
-        shown = [_help_line(option) for option in group if option.key in keys]
+    for title, group in (("Its own", _OWN.get(topic, ())), *GROUPS):
+        shown = [_help_line(o) for o in group if o.key in keys or title == "Its own"]
         lines += [f"{title}:", *shown, ""] if shown else []
     return "\n".join([*lines, *_FOOT])
 
@@ -203,7 +217,7 @@ class _Ask(argparse.Action):
         raise _Asked(self.dest)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(own: tuple[Option, ...]) -> argparse.ArgumentParser:
     # Without a width argparse imports shutil, only to ask the terminal for one.
     parser = argparse.ArgumentParser(
         add_help=False,
@@ -213,7 +227,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-h", "--help", nargs=0, action=_Ask)
     parser.add_argument("--version", nargs=0, action=_Ask)
-    for option in OPTIONS.values():
+    for option in (*OPTIONS.values(), *own):
         if option.kind == "flag":
             parser.add_argument(*option.flags, dest=option.key, action="store_true", default=None)
         elif option.kind == "resume":
@@ -252,6 +266,8 @@ def _check_subcommand(given: argparse.Namespace, *, separated: bool) -> None:
     words = given.words
     if given.command == "sandbox":
         wrong = not words or not separated
+    elif given.command in ("undo", "diff", "apply"):
+        wrong = len(words) > 1 or (given.command == "apply" and not words)
     else:
         wrong = words != (["list"] if given.command == "sessions" else [])
     if wrong:

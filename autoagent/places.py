@@ -32,6 +32,14 @@ class Places:
         """The file of the long-term memory of that name."""
         return self.state / "memory" / f"{name}.sqlite"
 
+    def copy(self, session: str, workspace: Path) -> Path:
+        """The copy of its workspace that a dry run works on, by the same name."""
+        return self.sessions / session / "copy" / workspace.name
+
+    def checkpoints(self, workspace: Path) -> Path:
+        """The folder of a workspace's checkpoints."""
+        return self.state / "checkpoints" / workspace_name(workspace)
+
 
 def find(environ: Mapping[str, str], *, cwd: Path) -> Places:
     """The places that `environ` asks for; ConfigError when there is no home to put them in."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from autoagent.observation import framed
 from commands.command import CommandSpec
 
 AGENTS_BYTES = 8192
@@ -36,14 +37,15 @@ def opening_text(
     *,
     tools: str,
     today: datetime.date,
+    secret: str,
     verify: Sequence[str] = (),
     protect: Sequence[str] = (),
     context: str = "",
 ) -> str:
     """The first user message: goals, the facts of the place, AGENTS.md, standard input.
 
-    `tools` is what the cage said of itself (shell, Python, programs). It is journaled, so
-    that a resumed prompt has it word for word.
+    `tools` is what the cage said of itself (shell, Python, programs); `secret` marks the end
+    of foreign text. It is journaled, so that a resumed prompt has it word for word.
     """
     facts = [f"Workspace: {workspace.name} ({workspace}). Today is {today}. {tools}".rstrip()]
     if verify:
@@ -54,9 +56,9 @@ def opening_text(
     parts = ["Goals", *numbered(goals), "", *facts]
     agents = agents_md(workspace)
     if agents:
-        parts += ["[AGENTS.md of the workspace]", agents, "[end]"]
+        parts.append(framed("[AGENTS.md of the workspace]", agents, secret))
     if context:
-        parts += ["[standard input, from the user]", context.removesuffix("\n"), "[end]"]
+        parts.append(framed("[standard input, from the user]", context, secret))
     return "\n".join(parts)
 
 

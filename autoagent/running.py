@@ -2,21 +2,26 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autoagent.errors import StateError
-from autoagent.events import Executed
+from autoagent.events import Event, Executed, Executing
 from autoagent.history import RESULT_SHARE, shortened
+from autoagent.observation import head_of
 from autoagent.tokens import Counter
-from commands import changes
 from commands.command import CommandError, CommandSpec, Refusal, Result, Section
 from commands.context import Context
 from commands.control import about_of
 
+if TYPE_CHECKING:
+    from autoagent.keeping import Keeper
+
+_CHANGING = frozenset({"change", "execute"})
 _ALL_SECTIONS_SHARE = 1 / 4
+_END_TOKENS = 20  # of an end line, and of its mark in it and in the head
 _NAMED = 5  # changed files in a head line
 _KEPT = 200  # changed files in an event
 
@@ -56,26 +61,42 @@ class ResultFiles:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Runs commands. `clean` takes secrets out of foreign text where it enters."""
+    """Runs commands. `clean` takes secrets out of foreign text where it enters; `keeper`
+    keeps the workspace as it is before and after what can change it."""
 
     context: Context
     results: ResultFiles
     count: Counter
     clean: Callable[[str], str]
+    keeper: "Keeper | None"
 
-    def run(self, step: int, spec: CommandSpec, args: Mapping[str, Any], window: int) -> Executed:
+    def before(self, step: int, spec: CommandSpec, *, proves: bool) -> Iterator[list[Event]]:
+        """The events before a command runs; `proves`: at its end proofs are run."""
+        if self.keeper is not None and (spec.effect in _CHANGING or proves):
+            yield from self.keeper.before(step)
+        else:
+            yield [Executing(step)]
+
+    def after(self, step: int) -> list[Event]:
+        """Keep what a command left that was not run here."""
+        return self.keeper.after(step)[0] if self.keeper is not None else []
+
+    def run(
+        self, step: int, spec: CommandSpec, args: Mapping[str, Any], window: int
+    ) -> list[Event]:
         """Run it and give what came of it; what the model must mend is a result, too."""
-        root = self.context.workspace.root
-        before = changes.look(root) if spec.effect == "execute" else None
         began = time.monotonic()
         try:
             result = spec.run(self.context, **args)
         except CommandError as error:
             result = failure(error)
         seconds = round(time.monotonic() - began, 3)
-        if before is not None:
-            result = _with_changes(result, changes.changed(before, changes.look(root)))
-        return self.executed(step, spec.name, dict(args), result, window, seconds)
+        kept: list[Event] = []
+        if self.keeper is not None and spec.effect in _CHANGING:
+            kept, paths = self.keeper.after(step)
+            if spec.effect == "execute":
+                result = _with_changes(result, paths)
+        return [self.executed(step, spec.name, dict(args), result, window, seconds), *kept]
 
     def executed(
         self,
@@ -87,35 +108,39 @@ class Runner:
         seconds: float = 0.0,
     ) -> Executed:
         """The event of a result: cut for the window, with the whole of it on disk first."""
-        text, whole = self._in_share(step, result, window)
-        return Executed(
+        bare = Executed(
             step=step,
             name=name,
             about=self.clean(about_of(args)),
             ok=result.ok,
             refused=result.refused,
             note=self.clean(result.note),
-            text=text,
+            text="",
             source=result.source,
             changed=result.changed,
-            whole=None if whole is None else self.results.write(step, whole),
             seconds=seconds,
         )
+        text, whole = self._in_share(bare, result, window)
+        file = None if whole is None else self.results.write(step, whole)
+        return replace(bare, text=text, whole=file)
 
-    def _in_share(self, step: int, result: Result, window: int) -> tuple[str, str | None]:
-        """What the model sees, and the whole text when that is more."""
+    def _in_share(self, bare: Executed, result: Result, window: int) -> tuple[str, str | None]:
+        """What the model sees, head and end line counted, and the whole text when that is
+        more."""
         sections = result.sections or (Section("", result.text),)
         share = min(window * RESULT_SHARE, window * _ALL_SECTIONS_SHARE / len(sections))
+        more = f"[{{lines}} lines more: read_result(step={bare.step}, start_line={{start}})]"
         seen: list[str] = []
         whole: list[str] = []
         cut = False
         lines_before = 0
         for section in sections:
-            head = [section.head] if section.head else []
+            head = [self.clean(section.head)] if section.head else []
             text = self.clean(section.text)
             lines_before += len(head)
-            more = f"[{{lines}} lines more: read_result(step={step}, start_line={{start}})]"
-            short, was_cut = shortened(text, round(share), self.count, more, lines_before)
+            frame = self.count(section.head or head_of(bare)) + _END_TOKENS
+            room = max(0, round(share) - frame)
+            short, was_cut = shortened(text, room, self.count, more, lines_before)
             cut |= was_cut
             seen += [*head, short.removesuffix("\n") if head else short]
             whole += [*head, text]

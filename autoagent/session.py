@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread, Timer
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from autoagent.agent import Agent
 from autoagent.approval import Answer, Person
@@ -29,6 +29,9 @@ from commands.cancel import Cancel
 from commands.command import Catalogue
 from commands.context import Cage, Context
 from commands.workspace import Workspace
+
+if TYPE_CHECKING:
+    from autoagent.keeping import Keeper
 
 _VERIFY_TIMEOUT_S = 600.0
 
@@ -60,6 +63,7 @@ class Parts:
     attended: bool
     patience: Patience
     cancel: Cancel
+    keeper: "Keeper | None" = None
 
 
 class Session:
@@ -195,7 +199,7 @@ class Session:
             model=parts.model,
             caller=Caller(state, parts.model, self.cancel, parts.count, parts.patience),
             catalogue=parts.catalogue,
-            runner=Runner(context, results, parts.count, parts.redactor.clean),
+            runner=Runner(context, results, parts.count, parts.redactor.clean, parts.keeper),
             memory=parts.memory,
             proof=Proof(state.verify, parts.cage, self.cancel, timeout_s, parts.redactor.clean),
             cancel=self.cancel,

@@ -39,6 +39,7 @@ DEFAULTS: Mapping[str, Any] = {
     "pass_env": (),
     "sandbox": "auto",
     "unsafe": False,
+    "dry_run": False,
     "memory": None,
     "disable": (),
     "output_format": "text",
@@ -57,7 +58,7 @@ _IN_SECONDS = ("max_time", "command_timeout", "model_timeout")
 _LIMITS = frozenset({"max_steps", "max_cost", "max_tokens", "max_time"})
 _OUTPUT = frozenset({"output_format", "quiet", "verbose", "color", "plain"})
 # These subcommands change nothing in the current folder, so it may be any.
-_ANYWHERE = frozenset({"demo", "commands", "sessions"})
+_ANYWHERE = frozenset({"demo", "commands", "sessions", "undo", "diff", "apply"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Settings:
     pass_env: tuple[str, ...]
     sandbox: Literal["auto", "bubblewrap", "none"]
     unsafe: bool
+    dry_run: bool
     memory: str | None  # a name for `places.memory`; None: no long-term memory
     disable: tuple[str, ...]
     output_format: Literal["text", "json", "stream-json"]

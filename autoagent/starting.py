@@ -35,6 +35,7 @@ from commands.context import Cage
 from commands.workspace import Workspace
 
 if TYPE_CHECKING:
+    from autoagent.keeping import Keeper
     from autoagent.openai_model import OpenAIModel
 
 _TOOLS = (
@@ -84,6 +85,7 @@ def make_cage(
         extra_write=settings.allow_write,
         network=settings.network,
         pass_env=settings.pass_env,
+        quarantine=settings.places.state / "quarantine",
     )
     reason = "--sandbox none was asked for."
     if settings.sandbox != "none":
@@ -148,6 +150,7 @@ def begin(
         parts, notices = _parts(inputs, folder.name, model, count, inputs.attended, stack)
         notices = [*pick.notices, *settings.notices, *notices]
         context = _context(parts.redactor.clean(inputs.context), folder, pick.window, count)
+        secret = secrets.token_hex(16)
         started = Started(
             session=folder.name,
             version=__version__,
@@ -161,6 +164,7 @@ def begin(
                     settings.workspace,
                     tools=_tools(parts),
                     today=datetime.datetime.now().astimezone().date(),
+                    secret=secret,
                     verify=settings.verify,
                     protect=settings.protect,
                     context=context,
@@ -178,7 +182,8 @@ def begin(
             verify=settings.verify,
             protect=settings.protect,
             disable=settings.disable,
-            secret=secrets.token_hex(16),
+            dry_run=settings.dry_run,
+            secret=secret,
         )
         first: list[Event] = [started, *_noticed(notices)]
         rung = learned.facts(pick.base_url or OPENAI_URL, pick.model).format
@@ -252,7 +257,7 @@ def _as_before(settings: Settings, state: State) -> Settings:
         return settings.sources[key].startswith("-")
 
     limits = state.limits
-    kept: dict[str, object] = {}
+    kept: dict[str, object] = {"dry_run": state.started.dry_run}
     if not typed("max_steps"):
         kept["max_steps"] = limits.steps
     if not typed("max_tokens"):
@@ -309,8 +314,10 @@ def _parts(
     from commands.sandbox.choose import describe
 
     settings = inputs.settings
-    workspace = Workspace(settings.workspace, protected=settings.protect)
+    root = _copy(settings, session) if settings.dry_run else settings.workspace
+    workspace = Workspace(root, protected=settings.protect)
     cage = make_cage(settings, workspace, inputs.environ, attended=inputs.attended)
+    stack.callback(cage.close)
     notices = [describe(cage)]
     try:
         commands = catalogue(interactive=asks_user, disabled=settings.disable)
@@ -321,6 +328,9 @@ def _parts(
         memory, said = _memory(settings, session, count, stack)
         notices += said
     redactor = Redactor(settings.secrets)
+    tree = session if settings.dry_run else ""
+    keeper, said = _keeper(settings, workspace, tree, inputs.cancel, cage, stack)
+    notices += said
     parts = Parts(
         model=model,
         cage=cage,
@@ -333,8 +343,41 @@ def _parts(
         attended=inputs.attended,
         patience=Patience(total_s=_PATIENCE * settings.model_timeout_s),
         cancel=inputs.cancel,
+        keeper=keeper,
     )
     return parts, notices
+
+
+def _copy(settings: Settings, session: str) -> Path:
+    """The copy of the workspace that a dry run works on."""
+    from autoagent.copying import copied
+
+    copy = settings.places.copy(session, settings.workspace)
+    copied(settings.workspace, settings.places.checkpoints(settings.workspace), copy)
+    return copy
+
+
+def _keeper(
+    settings: Settings,
+    workspace: Workspace,
+    tree: str,
+    cancel: Cancel,
+    cage: Cage,
+    stack: ExitStack,
+) -> tuple["Keeper | None", list[str]]:
+    """What keeps the workspace for undo; None and a line when that isn't possible."""
+    from autoagent.keeping import open_keeper
+    from autoagent.objects import CheckpointFault
+
+    store = settings.places.checkpoints(settings.workspace)
+    try:
+        keeper = open_keeper(
+            store, workspace.root, cancel, tree=tree, goes_on=lambda: cage.lasting.running
+        )
+    except CheckpointFault as fault:
+        return None, [f"Nothing in this run can be undone. {fault}"]
+    stack.callback(keeper.close)
+    return keeper, []
 
 
 def _memory(

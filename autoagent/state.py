@@ -6,6 +6,7 @@ from typing import Any, Literal
 from autoagent import observation
 from autoagent.events import (
     Changed,
+    Checkpointed,
     Cut,
     Decided,
     Event,
@@ -20,8 +21,10 @@ from autoagent.events import (
     Reserved,
     Resumed,
     Retried,
+    Span,
     Started,
     Stopped,
+    Undone,
     Verified,
 )
 from autoagent.model import Format, Price, Usage
@@ -30,6 +33,9 @@ from autoagent.stuck import NUDGE_AT, Pattern
 
 Kind = Literal["opening", "digest", "reply", "words", "memories", "observation"]
 
+
+UNPAID = Usage(0, 0, cost=0.0)
+"""Of a call that brought nothing."""
 
 _GIST_CHARACTERS = 600
 _GIST_LINE = 120
@@ -118,15 +124,17 @@ class State:
     misread: int = 0  # those of them in a row whose form was wrong
     past: list[Past] = field(default_factory=list)
     plan: tuple[str, ...] = ()
-    recalled: dict[int, int] = field(default_factory=dict)  # memory in the window: its step
+    recalled: dict[int, int] = field(default_factory=dict)  # memory in the window: after step
     recalled_step: int = -1  # the step before whose call memory was asked
-    free_steps: int = 0  # to run without asking
+    free_steps: int = 0  # to run without asking, with the one that runs now
     always: set[str] = field(default_factory=set)
     noticed: set[str] = field(default_factory=set)
     pattern: Pattern = field(default_factory=Pattern)
     nudged: bool = False  # was told of the repetition that goes on
     refused: list[str] = field(default_factory=list)  # commands that were forbidden
     verified: dict[str, Verified] = field(default_factory=dict)  # the newest of each command
+    spans: list[Span] = field(default_factory=list)  # of checkpoints, where something changed
+    kept: Checkpointed | None = None  # the newest
 
     def apply(self, event: Event) -> None:
         """Fold one event in; the match is over all of them."""
@@ -145,7 +153,7 @@ class State:
                 self.spent.elapsed_s = event.elapsed_s
             case Retried():
                 # An attempt that brought nothing is given back, not kept as paid.
-                self._settle(event.usage or Usage(0, 0, cost=0.0))
+                self._settle(event.usage or UNPAID)
             case Replied():
                 self._reply(event)
             case Refused():
@@ -153,9 +161,15 @@ class State:
             case Decided():
                 self._decide(event)
             case Executing():
+                self.free_steps = max(0, self.free_steps - 1)
                 self._pend(executing=True)
             case Executed():
                 self._execute(event)
+            case Checkpointed():
+                self._checkpoint(event)
+            case Undone():
+                self.spans.append(Span(self.step, event.before, event.after, undone=True))
+                self._say(observation.of_undone(event))
             case Cut():
                 self._cut(event)
             case Fed():
@@ -166,11 +180,23 @@ class State:
                 self._say(observation.of_noticed(event))
             case Verified():
                 self.verified[event.command_line] = event
-                self._say(observation.of_verified(event))
+                self._say(observation.of_verified(event, self._secret))
             case Stopped():
-                self._settle(None)
+                self._settle(event.usage)
                 self.stopped = event
                 self.spent.elapsed_s = event.elapsed_s
+
+    @property
+    def committed(self) -> Spent:
+        """What was used, and all that a call costs at most whose end isn't known."""
+        spent = replace(self.spent)
+        if self.reserved is not None:
+            spent.add(_all_of(self.reserved))
+        return spent
+
+    @property
+    def _secret(self) -> str:
+        return self.started.secret if self.started else ""
 
     def _say(self, text: str, kind: Kind = "observation") -> None:
         if text:
@@ -191,7 +217,8 @@ class State:
         self.stopped = None
         self.refusals = self.misread = 0
         self.pattern = Pattern()
-        self.noticed.clear()
+        if event.limits != self.limits:
+            self.noticed.clear()
         self.limits = event.limits
         self.model = event.model
         self.window = event.window
@@ -206,9 +233,9 @@ class State:
         self._say(observation.of_changed(event))
 
     def _recall(self, event: Recalled) -> None:
-        self._settle(event.usage or Usage(0, 0, cost=0.0))
+        self._settle(event.usage or UNPAID)
         self.recalled_step = event.step
-        self.recalled |= {memo.id: event.step for memo in event.memos}
+        self.recalled |= {memo.id: self.step for memo in event.memos}
         self._say(observation.of_recalled(event), "memories")
 
     def _settle(self, usage: Usage | None) -> None:
@@ -217,7 +244,7 @@ class State:
         if reserved is None:
             return
         if usage is None:
-            usage = Usage(reserved.prompt, reserved.completion, cost=reserved.cost, estimated=True)
+            usage = _all_of(reserved)
         elif reserved.purpose == "step":
             self._calibrate(reserved, usage)
         self.spent.add(usage)
@@ -252,7 +279,7 @@ class State:
             self.pending = replace(self.pending, **changes)
 
     def _decide(self, event: Decided) -> None:
-        self.free_steps = event.count or max(0, self.free_steps - 1)
+        self.free_steps = event.count or self.free_steps
         self.always |= {event.scope} - {""}
         self._pend(decided=event.verdict in ("run", "edit"))
         if event.verdict == "edit" and self.pending is not None and event.args is not None:
@@ -261,7 +288,7 @@ class State:
             self._say(observation.of_edited(self.pending.reply), "words")
 
     def _execute(self, event: Executed) -> None:
-        self._say(observation.of_executed(event))
+        self._say(observation.of_executed(event, self._secret))
         reply = self.pending.reply if self.pending else None
         self.pending = None
         self.spent.elapsed_s += event.seconds
@@ -270,7 +297,7 @@ class State:
                 event.step,
                 reply.thoughts if reply else "",
                 event.name,
-                event.about or _gist_of_command(reply),
+                event.about or gist_of(reply),
                 event.ok,
                 event.note,
                 event.changed,
@@ -284,6 +311,19 @@ class State:
             self.pattern.add(reply.command, event)
             self.nudged &= self.pattern.repeats >= NUDGE_AT
 
+    @property
+    def unclosed(self) -> Checkpointed | None:
+        """The checkpoint before a command of which none after it was taken."""
+        return self.kept if self.kept and self.kept.when == "before" else None
+
+    def _checkpoint(self, event: Checkpointed) -> None:
+        before, self.kept = self.kept, event
+        if before is None or before.number == event.number:
+            return
+        # After one command and before the next: what others did in between.
+        if (before.when, event.when) != ("after", "before"):
+            self.spans.append(Span(before.step, before.number, event.number))
+
     def _cut(self, event: Cut) -> None:
         opening = [p for p in self.parts if p.kind == "opening"]
         words = [p for p in self.parts if p.kind == "words" and p.step <= event.step]
@@ -293,7 +333,11 @@ class State:
         self.recalled = {memo: step for memo, step in self.recalled.items() if step > event.step}
 
 
-def _gist_of_command(reply: Reply | None) -> str:
+def _all_of(reserved: Reserved) -> Usage:
+    return Usage(reserved.prompt, reserved.completion, cost=reserved.cost, estimated=True)
+
+
+def gist_of(reply: Reply | None) -> str:
     """The first line of the command's longest text: what it ran, when it names no file."""
     texts = [v for v in (reply.command.args.values() if reply else ()) if isinstance(v, str)]
     return max(texts, key=len, default="").strip().split("\n")[0][:_GIST_LINE]

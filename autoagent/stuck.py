@@ -19,11 +19,11 @@ _VOLATILE = re.compile(
       \b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?(Z|[+-]\d\d:?\d\d)?  # date and time
     | \b\d\d:\d\d(:\d\d)?([.,]\d+)?\b                                       # time of day
     | \b\d+([.,]\d+)?\s?(ms|s|sec|seconds?|minutes?|min|µs|us|ns)\b         # durations
-    | \bpid[ =:]*\d+ | \[\d+\] | \bprocess\s\d+                             # process numbers
+    | \bpid[ =:]*\d+ | (?<=\w)\[\d+\](?=:) | ^\[\d+\]\ \d+$ | \bprocess\s\d+  # process numbers
     | \b0x[0-9a-fA-F]+                                                      # addresses
     | (?<![\w.])/[\w.+@%~/-]+                                               # absolute paths
     """,
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 
 

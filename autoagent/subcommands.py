@@ -3,20 +3,32 @@
 import argparse
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from autoagent import settings as setting
 from autoagent import trust
-from autoagent.errors import ConfigError
+from autoagent.errors import ConfigError, StateError
 from autoagent.settings import Settings
 from autoagent.terminal.escape import escaped, one_line
-from autoagent.terminal.output import Output, standard_error
+from autoagent.terminal.output import Output, output_to, standard_error
 
 
 def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """`autoagent SUBCOMMAND`: its exit code."""
     settings = setting.load(given, environ, cwd=Path.cwd())
-    out = Output(sys.stdout)
+    out = output_to(sys.stdout, settings.color, environ, plain=settings.plain)
+    code = _run(given, settings, environ, out)
+    if out.lost is None:
+        return code
+    if isinstance(out.lost, BrokenPipeError):
+        return 141  # as of a program that SIGPIPE ended
+    raise StateError(f"Standard output can't be written: {out.lost.strerror}.")
+
+
+def _run(
+    given: argparse.Namespace, settings: Settings, environ: Mapping[str, str], out: Output
+) -> int:
     match given.command:
         case "trust":
             return _trust(settings, out)
@@ -24,6 +36,8 @@ def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
             return _commands(settings, out)
         case "sessions":
             return _sessions(settings, out)
+        case "undo" | "diff" | "apply":
+            return _taking_back(given, settings, out)
         case "sandbox":
             return _sandbox(settings, environ, given.words)
         case "demo":
@@ -69,6 +83,19 @@ def _sessions(settings: Settings, out: Output) -> int:
     return 0
 
 
+def _taking_back(given: argparse.Namespace, settings: Settings, out: Output) -> int:
+    from autoagent import taking_back
+
+    wanted = given.words[0] if given.words else ""
+    match given.command:
+        case "undo":
+            force = bool(given.force)
+            return taking_back.take_back(settings, wanted, given.to, out, force=force)
+        case "apply":
+            return taking_back.bring_in(settings, wanted, out, force=bool(given.force))
+    return taking_back.show(settings, wanted, out)
+
+
 def _sandbox(settings: Settings, environ: Mapping[str, str], words: list[str]) -> int:
     from autoagent.starting import make_cage
     from commands.cancel import Cancel
@@ -76,10 +103,15 @@ def _sandbox(settings: Settings, environ: Mapping[str, str], words: list[str]) -
 
     workspace = Workspace(settings.workspace, protected=settings.protect)
     cage = make_cage(settings, workspace, environ, attended=False)
-    done = cage.run(words, timeout_s=settings.command_timeout_s, cancel=Cancel())
-    sys.stdout.buffer.write(done.stdout)
-    sys.stdout.buffer.flush()
+    try:
+        done = cage.run(words, timeout_s=settings.command_timeout_s, cancel=Cancel())
+    finally:
+        cage.close()
+    with suppress(OSError):  # what isn't written stays in the buffer, and main tells
+        sys.stdout.buffer.write(done.stdout)
+        sys.stdout.buffer.flush()
     sys.stderr.buffer.write(done.stderr)
-    if done.stopped:
-        standard_error(settings.color, environ).line(f"autoagent: stopped: {done.stopped}")
+    said = [f"stopped: {done.stopped}"] if done.stopped else []
+    for line in (*said, *done.notices):
+        standard_error(settings.color, environ).line(f"autoagent: {escaped(line)}")
     return done.exit

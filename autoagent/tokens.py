@@ -19,6 +19,7 @@ _PIECE = re.compile(
     rf"|[^\s{_LETTERS}0-9\u2e80-\uffff]{{1,2}}|[^ ]"
 )
 _TABLE = "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"
+_TABLE_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"
 
 
 @functools.lru_cache(maxsize=8192)
@@ -42,10 +43,15 @@ def counter_for(model: str, environ: Mapping[str, str]) -> Counter:
 
 
 def _table_is_here(environ: Mapping[str, str]) -> bool:
-    default = Path(tempfile.gettempdir(), "data-gym-cache")
-    folder = environ.get("TIKTOKEN_CACHE_DIR") or environ.get("DATA_GYM_CACHE_DIR") or default
+    """Whole, where tiktoken looks for it: it fetches one that is missing or broken."""
+    default = os.path.join(tempfile.gettempdir(), "data-gym-cache")  # noqa: PTH118
+    folder = environ.get("TIKTOKEN_CACHE_DIR", environ.get("DATA_GYM_CACHE_DIR", default))
     name = hashlib.sha1(_TABLE.encode(), usedforsecurity=False).hexdigest()
-    return os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118
+    try:
+        data = Path(folder, name).read_bytes() if folder else b""
+    except OSError:
+        return False
+    return hashlib.sha256(data).hexdigest() == _TABLE_SHA256
 
 
 def _tiktoken_counter() -> Counter:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,11 +54,15 @@ def until_exit(*argv: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment of a process: wall clock (s), its own CPU time (s), its peak memory (MB)."""
+    """A moment of a process: wall clock (s), its own CPU time (s), its peak memory (MB).
+
+    `threads` is the CPU time of each thread by its number (s).
+    """
 
     wall: float
     cpu: float
     peak: float
+    threads: Mapping[int, float]
 
 
 def mark(pid: int) -> Mark:
@@ -66,7 +70,10 @@ def mark(pid: int) -> Mark:
     wall = time.perf_counter()
     # The number of a process's CPU clock, as clock_getcpuclockid(3) makes it.
     cpu = time.clock_gettime((~pid << 3) | 2)
-    return Mark(wall, cpu, peak_of(Path(f"/proc/{pid}/status").read_text()))
+    peak = peak_of(Path(f"/proc/{pid}/status").read_text())
+    folders = list(Path(f"/proc/{pid}/task").iterdir())
+    threads = {int(f.name): int((f / "schedstat").read_text().split()[0]) / 1e9 for f in folders}
+    return Mark(wall, cpu, peak, threads)
 
 
 def peak_of(status: str) -> float:
@@ -84,7 +91,7 @@ def client() -> Mark:
         process.stdout.readline()
         now = mark(process.pid)
         peak = peak_of(process.stdout.read())
-    return Mark(now.wall - start, now.cpu, peak)
+    return Mark(now.wall - start, now.cpu, peak, now.threads)
 
 
 @dataclass(slots=True)

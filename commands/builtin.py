@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from difflib import get_close_matches
 
-from commands import control, execution, files, memory
+from commands import control, execution, files, memory, processes
 from commands.command import Catalogue, CommandError, CommandSpec
 
 _ALL: tuple[CommandSpec, ...] = (
     *files.COMMANDS,
     *execution.COMMANDS,
+    *processes.COMMANDS,
     *control.COMMANDS[:2],
     *memory.COMMANDS,
     *control.COMMANDS[2:],

@@ -8,6 +8,7 @@ from commands.cancel import Cancel
 
 if TYPE_CHECKING:
     from commands.command import Catalogue
+    from commands.sandbox.lasting import Lasting
     from commands.workspace import Workspace
 
 
@@ -16,7 +17,9 @@ class Finished:
     """A process that ended. Outputs hold head and tail when they were too long.
 
     `exit` is the exit status, 128 + n for signal n. `stopped` says why it was ended by us:
-    "time", "cancel", "output" (too much), or "" when it ended by itself. `seconds` is wall time.
+    "time", "cancel", "output", "processes" or "memory" (too much of it), "cage" when the cage
+    ended with all that ran in it, or "" when it ended by itself. `seconds` is wall time.
+    `notices` are sentences about the cage and about what was moved out of the workspace.
     """
 
     exit: int
@@ -24,10 +27,14 @@ class Finished:
     stderr: bytes
     seconds: float
     stopped: str = ""
+    notices: tuple[str, ...] = ()
 
 
 class Cage(Protocol):
-    """Runs programs where they can do no harm; nothing of theirs outlives the call."""
+    """Runs programs where they can do no harm; nothing of theirs outlives the call.
+
+    `lasting` are those that do, until `close`, which leaves nothing running.
+    """
 
     @property
     def kind(self) -> str:
@@ -48,6 +55,19 @@ class Cage(Protocol):
         stdin: bytes = b"",
     ) -> Finished:
         """Run argv in the workspace to its end; never raises for what the program does."""
+        ...
+
+    @property
+    def lasting(self) -> "Lasting":
+        """The processes that go on between commands."""
+        ...
+
+    def notices(self) -> tuple[str, ...]:
+        """What is to be told of the cage and the workspace since the last time."""
+        ...
+
+    def close(self) -> None:
+        """End everything that runs in it."""
         ...
 
 

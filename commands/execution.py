@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from signal import Signals
 
@@ -17,10 +18,17 @@ _NAMELESS = re.compile(
     re.IGNORECASE,
 )
 _NO_TIME = (
-    "[nothing of it runs on. Give more time (timeout_s, up to 3600), do less at once, or run "
-    "a program that ends by itself]"
+    "[nothing of it runs on. Give more time (timeout_s, up to 3600), do less at once, or use "
+    "start_process for what does not end by itself]"
 )
 _NO_NETWORK = "[commands have no network here: do without, or give_up if it can't be done]"
+
+_STOPPED = {
+    "output": "too much output",
+    "processes": "too many processes",
+    "memory": "too much memory",
+    "cage": "the cage ended, with all that ran in it",
+}
 
 # Runs its standard input as a script that is a real file, so that tracebacks show its lines
 # and multiprocessing finds it, but with the workspace as the first place for imports.
@@ -29,7 +37,11 @@ def run(names):
     import os, sys
     path = os.path.join(os.environ.get("TMPDIR", "/tmp"), "execute_python.py")
     code = sys.stdin.buffer.read()
-    with open(path, "wb") as script:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+    with open(path, "xb") as script:
         script.write(code)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -60,16 +72,7 @@ run(globals())
 )
 def execute_shell(context: Context, command_line: str, timeout_s: float | None = None) -> Result:
     """bash, each time anew in the workspace (cd and variables do not last)"""
-    size = len(_encoded(command_line))
-    if size > _ARGUMENT_BYTES:
-        raise CommandError(
-            f"command_line has {size:,} bytes; at most {_ARGUMENT_BYTES:,} are possible. "
-            "Write it into a file with write_file and run that."
-        )
-    if "\0" in command_line:
-        raise CommandError("command_line holds a NUL character, which no shell takes.")
-    shell = shutil.which("bash") or "/bin/sh"
-    return _run(context, [shell, "-c", command_line], b"", timeout_s)
+    return _run(context, shell(command_line), b"", timeout_s)
 
 
 @command(
@@ -87,6 +90,19 @@ def execute_python(context: Context, code: str, timeout_s: float | None = None) 
 COMMANDS = (execute_shell, execute_python)
 
 
+def shell(command_line: str) -> list[str]:
+    """The program that runs a command line; CommandError for what no shell takes."""
+    size = len(_encoded(command_line))
+    if size > _ARGUMENT_BYTES:
+        raise CommandError(
+            f"command_line has {size:,} bytes; at most {_ARGUMENT_BYTES:,} are possible. "
+            "Write it into a file with write_file and run that."
+        )
+    if "\0" in command_line:
+        raise CommandError("command_line holds a NUL character, which no shell takes.")
+    return [shutil.which("bash") or "/bin/sh", "-c", command_line]
+
+
 def _encoded(text: str) -> bytes:
     try:
         return text.encode()
@@ -100,12 +116,13 @@ def _run(context: Context, argv: list[str], stdin: bytes, timeout_s: float | Non
     limit = wanted if 1 <= wanted <= LONGEST_S else 1.0 if wanted < 1 else LONGEST_S
     done = context.cage.run(argv, timeout_s=limit, cancel=context.cancel, stdin=stdin)
     ok = done.exit == 0 and not done.stopped
-    stderr = _text(done.stderr)
+    stderr = as_text(done.stderr)
     shown = without_overwritten(stderr)
-    text = _text(done.stdout)
+    text = as_text(done.stdout)
     if shown:
-        text = _joined(text, f"[stderr]\n{shown}")
-    text = _joined(text, _hints(context, done, text))
+        text = joined(text, f"[stderr]\n{shown}")
+    text = joined(text, _hints(context, done, text))
+    text = joined(text, noted(done.notices))
     notes = [_ending(context, done, limit), f"{done.seconds:.1f} s"]
     notes += [f"timeout_s can be 1 to {LONGEST_S:g}, {limit:g} was taken"] * (limit != wanted)
     notes += ["overwritten lines of stderr left out"] * (shown != stderr)
@@ -119,13 +136,18 @@ def _ending(context: Context, done: Finished, limit_s: float) -> str:
         case "cancel":
             out_of_time = context.cancel.reason == "time"
             return "stopped: the session's time is up" if out_of_time else "stopped by the user"
-        case "output":
-            return "stopped: too much output"
+    return exit_note(done.exit, done.stopped)
+
+
+def exit_note(status: int, stopped: str) -> str:
+    """How a program ended, for a head line."""
+    if stopped:
+        return f"stopped: {_STOPPED[stopped]}"
     with suppress(ValueError):
-        signal = Signals(done.exit - 128)
+        signal = Signals(status - 128)
         memory = ", maybe out of memory" if signal is Signals.SIGKILL else ""
-        return f"exit {done.exit} (killed by signal {signal.value}, {signal.name}{memory})"
-    return f"exit {done.exit}"
+        return f"exit {status} (killed by signal {signal.value}, {signal.name}{memory})"
+    return f"exit {status}"
 
 
 def _hints(context: Context, done: Finished, text: str) -> str:
@@ -135,11 +157,16 @@ def _hints(context: Context, done: Finished, text: str) -> str:
     return "\n".join(hints)
 
 
-def _text(data: bytes) -> str:
+def as_text(data: bytes) -> str:
     return data.decode(errors="replace")
 
 
-def _joined(above: str, below: str) -> str:
+def noted(notices: Sequence[str]) -> str:
+    """What is to be told besides a program's output, a line each."""
+    return "\n".join(f"[{notice}]" for notice in notices)
+
+
+def joined(above: str, below: str) -> str:
     """Both, the second on a line of its own."""
     return above + ("" if not above or not below or above.endswith("\n") else "\n") + below
 

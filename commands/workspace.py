@@ -3,10 +3,11 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal
@@ -44,7 +45,15 @@ _SENTENCES = {
 
 
 class MissingPath(CommandError):
-    """There is nothing at that path."""
+    """There is nothing at that path. `hint` is asked when somebody reads the sentence: who
+    only makes a new file shall not compare its name with those of all others."""
+
+    def __init__(self, sentence: str, hint: Callable[[], str] = str) -> None:
+        super().__init__(sentence)
+        self._hint = hint
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}{self._hint()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,21 +295,21 @@ class Workspace:
         try:
             yield
         except FileNotFoundError as error:
-            raise MissingPath(self._missing(path)) from error
+            hint = partial(self._nearest, path)
+            raise MissingPath(f"There is no {shown(path)}.", hint) from error
         except OSError as error:
             sentence = _SENTENCES.get(error.errno or 0, "{path}: {reason}.")
             reason = error.strerror or type(error).__name__
             raise CommandError(sentence.format(path=shown(path), reason=reason)) from error
 
-    def _missing(self, path: str) -> str:
-        """That there is nothing, and what stands there under a similar name."""
+    def _nearest(self, path: str) -> str:
+        """What stands there under a similar name."""
         parent, name = _split(self._relative(path))
         near: list[str] = []
         with suppress(CommandError, OSError), self._beneath.opened(parent, LISTING) as folder:
             near = get_close_matches(name, os.listdir(folder.fd), 1)  # noqa: PTH208
             near = [_joined(folder.path, found) for found in near if found != name]
-        hint = f" Did you mean {shown(near[0])}?" if near else " list_files shows what there is."
-        return f"There is no {shown(path)}.{hint}"
+        return f" Did you mean {shown(near[0])}?" if near else " list_files shows what there is."
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -166,6 +166,11 @@ class FakeOpenAI:
         with self._changed:
             return self._changed.wait_for(lambda: len(self.requests) >= count, timeout_s)
 
+    def wait_for_chats(self, count: int, timeout_s: float = 30.0) -> bool:
+        """The same for chat requests."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.chats) >= count, timeout_s)
+
     def _seen(self, end: str) -> list[Request]:
         with self._changed:
             return [r for r in self.requests if r.path.endswith(end)]

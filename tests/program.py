@@ -12,11 +12,13 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+
+from tests.fake_openai import FakeOpenAI, Scripted
 
 LIMIT_S = 60.0
 KEY = "sk-proj-4f1c9a77d2e84b60a3"  # a key that a test's assertions look for
@@ -58,8 +60,8 @@ class Running:
         self._read = b""  # of standard output, so far
         self._at = 0  # what `until` has gone through
 
-    def until(self, kind: str) -> Event:
-        """The next event of this type on standard output (stream-json)."""
+    def until(self, kind: str = "") -> Event:
+        """The next event on standard output (stream-json), of this type if one is named."""
         while True:
             line, end, _ = self._read[self._at :].partition(b"\n")
             if not end:
@@ -67,14 +69,14 @@ class Running:
                 continue
             self._at += len(line) + 1
             event: Event = json.loads(line)
-            if event["type"] == kind:
+            if kind in ("", event["type"]):
                 return event
 
-    def finish(self) -> Done:
-        """Wait for its end."""
-        while self._more():
+    def finish(self, limit_s: float = LIMIT_S) -> Done:
+        """Wait for its end, which must come in time."""
+        while self._more(limit_s):
             pass
-        code = self.process.wait(LIMIT_S)
+        code = self.process.wait(limit_s)
         return Done(code, _text(self._read), self.errors)
 
     @property
@@ -82,12 +84,12 @@ class Running:
         """Standard error so far."""
         return _text(self._errors.read_bytes())
 
-    def _more(self) -> bool:
+    def _more(self, limit_s: float = LIMIT_S) -> bool:
         """Read on; False at the end."""
         assert self.process.stdout is not None
         descriptor = self.process.stdout.fileno()
-        ready = select.select([descriptor], [], [], LIMIT_S)[0]
-        assert ready, f"silent for {LIMIT_S} s:\n{self.errors}"
+        ready = select.select([descriptor], [], [], limit_s)[0]
+        assert ready, f"silent for {limit_s} s:\n{self.errors}"
         data = os.read(descriptor, 1 << 16)
         self._read += data
         return bool(data)
@@ -180,10 +182,22 @@ class Program:
         return [json.loads(line) for line in text.splitlines()]
 
 
+@contextmanager
+def served(
+    folder: Path, *scripts: Iterable[Scripted], variables: Mapping[str, str] | None = None
+) -> Iterator[list[tuple[Program, FakeOpenAI]]]:
+    """A program for each script, each with a server and a folder of its own."""
+    with ExitStack() as stack:
+        pairs = []
+        for number, script in enumerate(scripts):
+            server = stack.enter_context(FakeOpenAI(script))
+            (folder / str(number)).mkdir()
+            pairs.append((Program(folder / str(number), server.base_url, variables or {}), server))
+        yield pairs
+
+
 def at_once(*runs: tuple[Program, Sequence[str]]) -> list[Done]:
     """Run independent programs side by side; what became of each, in order."""
-    from contextlib import ExitStack
-
     with ExitStack() as stack:
         started = [stack.enter_context(program.started(*args)) for program, args in runs]
         return [running.finish() for running in started]

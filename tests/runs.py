@@ -14,6 +14,7 @@ from autoagent.calling import Caller, Patience
 from autoagent.ending import Proof
 from autoagent.events import Event, Limits, Resumed, Started
 from autoagent.journal import Disk, Journal, load
+from autoagent.keeping import open_keeper
 from autoagent.longterm import LongTerm
 from autoagent.model import (
     Completion,
@@ -30,7 +31,7 @@ from autoagent.model import (
 from autoagent.running import ResultFiles, Runner
 from autoagent.scripted import Scripted
 from autoagent.secrets import Redactor
-from autoagent.state import State, fold
+from autoagent.state import fold
 from autoagent.tokens import estimate
 from commands.builtin import catalogue
 from commands.cancel import Cancel
@@ -116,7 +117,7 @@ def bag_of_words(text: str) -> tuple[float, ...]:
 
 
 class Run:
-    """A session's run. Where its journal stands already, the run resumes it.
+    """A session's run. Where its journal has a beginning already, the run resumes it.
 
     Iterate over it for its events. `state` is the live one, `loaded()` what is on disk.
     """
@@ -142,15 +143,16 @@ class Run:
         self.workspace = folder / "workspace"
         self.folder = folder / session
         self.path = self.folder / "journal.jsonl"
+        self.store = folder / "checkpoints"
         self.cancel = Cancel()
         self.model = model or Scripted(answers, window=window)
         for each in (self.workspace, self.folder):
             each.mkdir(parents=True, exist_ok=True)
         self._stack = ExitStack()
-        if self.path.exists():
-            loaded = load(self.path)
-            self.state = fold([entry.event for entry in loaded.entries])
-            self._journal = Journal(self.path, loaded, disk)
+        loaded = load(self.path) if self.path.exists() else None
+        self._journal = Journal(self.path, loaded, disk)
+        self.state = fold([entry.event for entry in loaded.entries] if loaded else [])
+        if self.state.started:
             self._first: Event = Resumed(
                 limits=limits,
                 model=self.model.card.name,
@@ -160,8 +162,6 @@ class Run:
                 goals=tuple(more_goals),
             )
         else:
-            self.state = State()
-            self._journal = Journal(self.path, disk=disk)
             self._first = Started(
                 session=session,
                 version="0",
@@ -208,6 +208,8 @@ class Run:
         workspace = Workspace(self.workspace)
         cage = NoCage(Bounds(workspace.root), {"PATH": PATH, "HOME": str(self.folder)})
         results = ResultFiles(self.folder / "results")
+        self.keeper = open_keeper(self.store, workspace.root, self.cancel)
+        self._stack.callback(self.keeper.close)
         commands = catalogue(interactive=self._person is not None)
         context = Context(
             workspace=workspace,
@@ -226,7 +228,7 @@ class Run:
             model=self.model,
             caller=Caller(self.state, self.model, self.cancel, estimate, self._patience),
             catalogue=commands,
-            runner=Runner(context, results, estimate, clean),
+            runner=Runner(context, results, estimate, clean, self.keeper),
             memory=self.memory,
             proof=Proof(self._verify, cage, self.cancel, 20.0, clean),
             cancel=self.cancel,

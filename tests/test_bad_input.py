@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -195,6 +196,27 @@ def test_a_full_disk_behind_standard_output_is_said(tmp_path: Path) -> None:
     assert done.err.endswith("Standard output can't be written: No space left on device.\n")
     assert str(program.sessions[0] / "journal.jsonl") in done.err
     assert "Exception" not in done.err
+
+
+def test_a_full_disk_behind_the_state_is_said_with_all_that_is_known(tmp_path: Path) -> None:
+    """Exit 8; the object for programs and the receipt have the session and how to go on."""
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        pytest.skip("a small file system is made by bubblewrap")
+    reads = [says("read_file", path="long.txt", start_line=1 + n, lines=400) for n in range(40)]
+    with FakeOpenAI(reads) as server:
+        small = [bwrap, "--dev-bind", "/", "/", "--size", "262144", "--tmpfs"]
+        program = Program(tmp_path, server.base_url)
+        program.home.mkdir()
+        (program.workspace / "long.txt").write_text("0123456789 abcdef\n" * 16_000)
+        program = replace(program, front=[*small, str(program.home)])
+        done = program.run("--goal", "go", "--output-format", "json", "--memory", "none")
+
+    assert (done.code, done.object["status"], done.object["exit_code"]) == (8, "error", 8)
+    assert done.object["steps"] >= 2
+    assert done.object["resume"] == f"autoagent --resume {done.object['session']}"
+    assert done.object["error"] in done.err
+    assert f"{done.object['resume']}\n" in done.err
 
 
 def test_help_into_a_full_disk_or_a_closed_pipe_ends_quietly_and_not_with_0(tmp_path: Path) -> None:

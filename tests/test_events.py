@@ -76,7 +76,7 @@ EVENTS = st.one_of(*map(_values, TYPES))
 def test_every_event_comes_back_from_json(kind: type[Any]) -> None:
     """Law 1: a resumed run folds the very events that the first one folded."""
 
-    @settings(max_examples=40)
+    @settings(deadline=None, max_examples=40)
     @given(_values(kind))
     def law(event: Event) -> None:
         assert from_json(to_json(event)) == event
@@ -85,7 +85,7 @@ def test_every_event_comes_back_from_json(kind: type[Any]) -> None:
     law()
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(EVENTS, st.integers(0, 10**9), _FLOATS)
 def test_an_event_is_one_line_whatever_it_says(event: Event, number: int, at: float) -> None:
     """The journal is split at line breaks, so a text must not bring one of its own."""
@@ -95,7 +95,7 @@ def test_an_event_is_one_line_whatever_it_says(event: Event, number: int, at: fl
     assert from_json(line.decode("utf-8", "surrogatepass")) == event
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(EVENTS, st.data())
 def test_a_field_that_is_missing_is_malformed(event: Event, data: st.DataObject) -> None:
     """Nothing is guessed: a journal that lacks a fact is damaged."""
@@ -107,7 +107,7 @@ def test_a_field_that_is_missing_is_malformed(event: Event, data: st.DataObject)
         from_dict(written)
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(EVENTS, _JSON, st.data())
 def test_any_value_in_any_field_is_an_event_or_malformed(
     event: Event, value: Any, data: st.DataObject

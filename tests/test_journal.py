@@ -36,7 +36,7 @@ def _real(tmp_path: Path) -> bytes:
     return run.path.read_bytes()
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(EVENTS, max_size=3), max_size=4), st.integers(0, 4))
 def test_what_was_appended_is_loaded_in_order(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[Event]], reopened: int

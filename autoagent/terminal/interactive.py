@@ -69,16 +69,16 @@ class Terminal:
 
     def decide(self, step: int, reply: Reply, scope: str) -> Answer:
         """Ask until the answer is clear. The end of input leaves, and so does Ctrl-C twice."""
-        self._set_aside()
         asked = _Asked(step, reply.command, scope)
         self._propose(asked, MOST_LINES)
         self._explain()
         while True:
+            self._set_aside()
             try:
                 typed = self._line(asked.question)
                 decision = _LEAVE if typed is None else self._read(typed, asked)
             except Interrupted:
-                decision = self._words_instead(step)
+                decision = self._words_instead(asked)
             if isinstance(decision, Answer):
                 return decision
             asked = decision
@@ -108,7 +108,6 @@ class Terminal:
         return early + self._new_goals()
 
     def interrupted(self) -> str | None:
-        self._keyboard.forget_wakes()
         if self._leaving:
             return None
         self._out.line()
@@ -145,19 +144,23 @@ class Terminal:
                 return self._edited(asked)
             case _ if self._slash.obeys(typed):
                 pass
-            case _ if len(typed) < 2:
+            case []:
+                pass
+            case [_] if len(typed) == 1:
                 self._slash.help()
             case _:
                 return Answer(Decided(asked.step, "refuse", "feedback instead"), typed)
         return asked
 
-    def _words_instead(self, step: int) -> Answer:
+    def _words_instead(self, asked: _Asked) -> Answer | _Asked:
         """After Ctrl-C at the question: what to say instead of an answer."""
         if self._cancel.reason != "interrupt" or self._leaving:
             return _LEAVE
         self._cancel.clear()
-        words = self._words("Words for the agent (Enter: none, Ctrl-C: leave): ")
-        return _LEAVE if words is None else Answer(Decided(step, "refuse", words), words)
+        words = self._words("Words for the agent (Enter: back, Ctrl-C: leave): ")
+        if words is None:
+            return _LEAVE
+        return Answer(Decided(asked.step, "refuse", words), words) if words else asked
 
     def _words(self, prompt: str) -> str | None:
         """Words, "" for none, None to leave."""
@@ -168,7 +171,7 @@ class Terminal:
                 if not self._slash.obeys(typed):
                     return typed
         except Interrupted:
-            pass
+            self._leaving = True  # nor shall the agent ask again
         return None
 
     def _edited(self, asked: _Asked) -> _Asked:
@@ -180,7 +183,8 @@ class Terminal:
             else:
                 command = retyped(asked.command, self._line)
         except EditFailed as failed:
-            told(self._out, f"{failed} (e opens it again.)", "magenta")
+            told(self._out, str(failed), "magenta")
+            told(self._out, "e opens it again, as you left it.")
             return replace(asked, draft=failed.draft)
         if command == asked.command:
             told(self._out, "It is as it was.")
@@ -194,6 +198,8 @@ class Terminal:
     def _line(self, prompt: str) -> str | None:
         """The next line; Interrupted as soon as anything cancels."""
         self._keyboard.forget_wakes()
+        if self._leaving:
+            raise Interrupted
         with self._cancel.calling(self._keyboard.wake):
             typed = self._prompter.line(prompt)
         if typed is None and self._keyboard.hung_up:

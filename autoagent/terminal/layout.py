@@ -6,21 +6,22 @@ from autoagent.terminal.escape import escaped
 from autoagent.terminal.output import Output, Style
 
 _READABLE = 100  # columns of prose
+_UNBROKEN = 1_000_000  # columns: who reads a log searches it by lines
 _BAR = "  | "
 
 
-def told(out: Output, text: str, style: Style | None = None) -> None:
-    """A sentence of ours at the margin, further lines of it indented."""
+def told(out: Output, text: str, style: Style | None = None, mark: str = "") -> None:
+    """A sentence of ours at the margin, further lines of it indented; `mark` stands before."""
     flat = escaped(" ".join(text.split()))
-    first, *more = wrapped(flat, min(out.width, _READABLE) - 3)
-    out.line(first, style)
-    for line in more:
-        out.line(f"  {line}", style)
+    before, indent = mark, " " * max(2, len(mark))
+    for piece in wrapped(flat, _room(out) - len(mark)):
+        out.line(f"{before}{piece}", style)
+        before = indent
 
 
 def paragraph(out: Output, text: str, style: Style | None = None, mark: str = "") -> None:
     """Foreign prose, wrapped; `mark` stands before its first line."""
-    room = min(out.width, _READABLE) - 3 - len(mark)
+    room = _room(out) - len(mark)
     before = mark
     for line in _lines(text.strip()):
         for piece in wrapped(line, room):
@@ -40,6 +41,10 @@ def barred(out: Output, lines: list[tuple[str, Style | None]], most: int | None 
     for piece, style in pieces[:most]:
         out.line(_BAR + out.styled(piece, style) if piece else _BAR.rstrip())
     return 0 if most is None else max(0, len(pieces) - most)
+
+
+def _room(out: Output) -> int:
+    return min(out.width, _READABLE) - 3 if out.is_terminal else _UNBROKEN
 
 
 def _lines(text: str) -> list[str]:

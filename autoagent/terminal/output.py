@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Literal, TextIO
 
 from autoagent.terminal.columns import clipped
@@ -10,7 +11,7 @@ from autoagent.terminal.columns import clipped
 # No yellow, cyan or blue: one of them can't be read on a light or on a dark background.
 Style = Literal["bold", "dim", "red", "green", "magenta"]
 
-_NARROWEST = 40
+_NARROWEST, _USUAL = 40, 80  # columns
 
 
 class Output:
@@ -24,6 +25,7 @@ class Output:
         self._colour = colour
         self._plain = plain
         self._passing = False
+        self.lost: OSError | None = None  # why nothing more is written
 
     @property
     def is_terminal(self) -> bool:
@@ -40,10 +42,12 @@ class Output:
     @property
     def width(self) -> int:
         """Columns of the terminal now; 80 where there is none."""
+        if self._stream is None:
+            return _USUAL
         try:
-            return max(_NARROWEST, os.get_terminal_size(2).columns)
-        except OSError:
-            return 80
+            return max(_NARROWEST, os.get_terminal_size(self._stream.fileno()).columns)
+        except (OSError, ValueError):
+            return _USUAL
 
     def line(self, text: str = "", style: Style | None = None) -> None:
         self.write(self.styled(text, style) + "\n")
@@ -69,8 +73,15 @@ class Output:
         try:
             self._stream.write(self._encodable(text))
             self._stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            self.lost = error if isinstance(error, OSError) else None
+            self._abandon(self._stream)
             self._stream = None
+
+    def _abandon(self, stream: TextIO) -> None:
+        """What Python still holds of it must not fail once more, and the exit code with it."""
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
     def _encodable(self, text: str) -> str:
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
@@ -95,8 +106,14 @@ class Output:
 
 
 def standard_error(color: str, environ: Mapping[str, str], *, plain: bool = False) -> Output:
-    """Standard error with colour by --color, NO_COLOR, CLICOLOR_FORCE and TERM=dumb."""
-    stream = sys.stderr
+    """Where a run is told of."""
+    return output_to(sys.stderr, color, environ, plain=plain)
+
+
+def output_to(
+    stream: TextIO | None, color: str, environ: Mapping[str, str], *, plain: bool = False
+) -> Output:
+    """With colour by --color, NO_COLOR, CLICOLOR_FORCE and TERM=dumb."""
     dumb = environ.get("TERM") == "dumb"
     if color == "auto":
         terminal = Output(stream).is_terminal and not dumb and not plain

@@ -1,8 +1,9 @@
-"""A run in plain lines: one a step for logs, a few more for someone who watches."""
+"""A run in plain lines: one a step for logs, more for someone who watches."""
 
 from autoagent.budget import duration, money
 from autoagent.events import (
     Changed,
+    Checkpointed,
     Cut,
     Decided,
     Event,
@@ -18,19 +19,26 @@ from autoagent.events import (
     Retried,
     Started,
     Stopped,
+    Undone,
     Verified,
 )
-from autoagent.state import State
+from autoagent.state import State, gist_of
+from autoagent.terminal.columns import clipped
 from autoagent.terminal.escape import escaped, one_line
-from autoagent.terminal.output import Output, width
+from autoagent.terminal.layout import barred, paragraph, told
+from autoagent.terminal.output import Output
+from commands.control import about_of
 
-_SHOWN_LINES = 8
+_FIRST_LINES, _LAST_LINES = 3, 5
+_LONGEST_LINE = 1_000
+_LOG_WIDTH = 200
 
 
 class Plain:
     """Shows events as they come, live or from a journal; keeps a state of its own.
 
-    `watched`: thoughts, plan and results, too. `quiet`: only what ends the run.
+    `watched`: thoughts, plan and results whole, for someone who decides about each step. Else
+    a line a step, and at a terminal the thought before it. `quiet`: only what ends the run.
     """
 
     def __init__(self, out: Output, *, watched: bool, quiet: bool = False) -> None:
@@ -49,36 +57,42 @@ class Plain:
             case Started():
                 self._started(event)
             case Resumed():
-                self._note(f"Resumed at step {self.state.step}.")
-            case Replied() if self._watched:
+                self._resumed()
+            case Reserved(purpose="step"):
+                self._out.status(f"step {event.step}: thinking…")
+            case Replied():
                 self._replied(event, plan_before)
+            case Executing():
+                self._out.status(f"{self._label(event.step)}{self._running()}…")
             case Executed():
                 self._executed(event)
             case Refused():
-                self._note(
-                    f"step {event.step}: reply refused: {one_line(event.fault, 160)}", warn=True
-                )
+                self._warn(f"step {event.step}: reply refused: {event.fault}")
             case Retried():
                 self._retried(event)
             case Noticed():
-                self._note(one_line(event.text, 200), warn=event.topic == "stuck")
+                self._noticed(event)
             case Verified():
                 self._verified(event)
             case Cut():
                 self._note(f"Steps up to {event.step} left the prompt; a digest stands for them.")
-            case Changed(window=int(window)):
-                self._note(f"The model's window is {window:,} tokens.")
-            case Changed(format=str(form)):
-                self._note(f"Replies are asked for as {form} from now on.")
+            case Changed():
+                self._changed(event)
             case Recalled(memos=memos) if memos and self._watched:
-                self._note(f"{len(memos)} memories recalled.")
-            case (
-                Replied() | Recalled() | Changed() | Reserved() | Decided() | Executing() | Fed()
-            ) | Stopped():
-                pass  # shown with the result, typed by the person, or told by the receipt
+                self._note(f"{len(memos)} {'memories' if len(memos) > 1 else 'memory'} recalled.")
+            case Stopped():
+                self._out.write("")  # ends the passing line
+            case Undone():
+                verb = "brought in" if event.what == "apply" else "taken back"
+                self._note(f"{event.counts[0]} changes were {verb}.")
+            case Recalled() | Reserved() | Decided() | Fed() | Checkpointed():
+                pass  # of no interest, or typed by the person
 
-    def _note(self, text: str, *, warn: bool = False) -> None:
-        self._out.line(f"  {text}", "yellow" if warn else "dim")
+    def _note(self, text: str) -> None:
+        told(self._out, text, "dim")
+
+    def _warn(self, text: str) -> None:
+        told(self._out, one_line(text, 400), "magenta")
 
     def _started(self, event: Started) -> None:
         limits = [f"{event.limits.steps} steps", f"{event.limits.tokens:,} tokens"]
@@ -87,44 +101,93 @@ class Plain:
         if event.limits.time_s is not None:
             limits.append(duration(event.limits.time_s))
         self._note(
-            f"{escaped(event.model)}, window {event.window:,} tokens, cage {event.cage}, "
-            f"limits {', '.join(limits)}"
+            f"Model {event.model}, window {event.window:,} tokens; at most {', '.join(limits)}."
         )
-        self._note(f"session {event.session} in {escaped(event.workspace)}")
+        self._note(f"Session {event.session} in {event.workspace}.")
+
+    def _resumed(self) -> None:
+        state = self.state
+        self._note(f"Resumed after step {state.step}: {one_line('; '.join(state.goals), 200)}")
+        if self._watched and state.pending is not None:
+            paragraph(self._out, state.pending.reply.thoughts)
 
     def _replied(self, event: Replied, plan_before: tuple[str, ...]) -> None:
+        if not self._watched:
+            if self._out.redraws and event.thoughts.strip():
+                self._out.line(f"  {one_line(event.thoughts, self._out.width - 3)}", "dim")
+            return
         spent = self.state.spent
-        cost = "" if spent.unpriced else f"  {money(spent.cost)}"
+        cost = "" if spent.unpriced else f", {money(spent.cost)} so far"
+        self._out.line()
         self._out.line(f"step {event.step}{cost}", "bold")
-        self._paragraph(event.thoughts)
-        self._paragraph(event.reasoning)
+        for text in filter(str.strip, (event.thoughts, event.reasoning)):
+            paragraph(self._out, text)
         if event.plan is not None and event.plan != plan_before:
             for item in event.plan:
-                self._out.line(f"  - {one_line(item, width() - 4)}")
-        self._paragraph(event.criticism, dim=True)
+                paragraph(self._out, item, mark="- ")
+        if event.criticism.strip():
+            paragraph(self._out, event.criticism, "dim")
 
-    def _paragraph(self, text: str, *, dim: bool = False) -> None:
-        for line in escaped(text).splitlines():
-            self._out.line(f"  {line}", "dim" if dim else None)
+    def _label(self, step: int) -> str:
+        return "" if self._watched else f"step {step}: "
+
+    def _running(self) -> str:
+        """What is about to run, in a line."""
+        assert self.state.pending is not None
+        command = self.state.pending.reply.command
+        if command.name == "finish":
+            return "verifying" if self.state.verify else "finish"
+        about = about_of(command.args) or gist_of(self.state.pending.reply)
+        return one_line(f"{command.name} {about}", _LOG_WIDTH)
 
     def _executed(self, event: Executed) -> None:
-        past = self.state.past[-1]
-        about = f" {past.about}" if past.about else ""
+        ends = event.name in ("finish", "give_up")
+        about = f" {self.state.past[-1].about}" if self.state.past[-1].about and not ends else ""
         note = event.note or ("done" if event.ok else "failed")
-        room = width() - 2 if self._watched else 200
-        line = f"step {event.step}: {event.name}{about}: {note}"
-        self._out.line(one_line(line, room), None if event.ok else "yellow")
-        if self._watched and event.name not in ("finish", "give_up"):
-            lines = escaped(event.text).splitlines()
-            for text in lines[:_SHOWN_LINES]:
-                self._out.line(f"  | {text[: width() - 4]}", "dim")
-            if len(lines) > _SHOWN_LINES:
-                self._out.line(f"  | {len(lines) - _SHOWN_LINES} lines more", "dim")
+        told_width = self._out.width - 1 if self._out.is_terminal else _LOG_WIDTH
+        head = f"{self._label(event.step)}{event.name}{about}"
+        # The note tells how it went, so it is the last to give way.
+        room = max(20, told_width - len(note) - 2)
+        line = one_line(f"{one_line(head, room)}: {note}", told_width)
+        self._out.line(line, None if event.ok else "magenta")
+        if self._watched and event.source != "person" and not (ends and event.ok):
+            self._excerpt(event.text)
+
+    def _excerpt(self, text: str) -> None:
+        """The beginning and the end, where verdicts stand."""
+        lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+        if lines == [""]:
+            return
+        if len(lines) <= _FIRST_LINES + _LAST_LINES + 1:
+            self._fence(lines)
+            return
+        self._fence(lines[:_FIRST_LINES])
+        self._note(f"({len(lines) - _FIRST_LINES - _LAST_LINES} lines more)")
+        self._fence(lines[-_LAST_LINES:])
+
+    def _fence(self, lines: list[str]) -> None:
+        room = self._out.width - 5
+        # A single line may be a whole file.
+        short = (clipped(escaped(line[:_LONGEST_LINE]).expandtabs(), room) for line in lines)
+        barred(self._out, [(line, "dim") for line in short])
 
     def _retried(self, event: Retried) -> None:
-        wait = f", again in {event.wait_s:.0f} s" if event.wait_s >= 1 else ", again"
-        self._note(f"attempt {event.attempt}: {one_line(event.reason, 200)}{wait}", warn=True)
+        wait = f"; again in {event.wait_s:.0f} s" if event.wait_s >= 1 else "; again at once"
+        self._warn(f"step {event.step}: attempt {event.attempt} failed: {event.reason}{wait}")
+
+    def _noticed(self, event: Noticed) -> None:
+        if event.topic == "stuck":
+            self._warn(f"The agent was told: {event.text}.")
+        else:
+            self._note(event.text)
+
+    def _changed(self, event: Changed) -> None:
+        if event.window is not None:
+            self._note(f"The model's window is {event.window:,} tokens.")
+        if event.format is not None:
+            self._note(f"Replies are asked for as {event.format} from now on.")
 
     def _verified(self, event: Verified) -> None:
         verdict = "passes" if event.exit == 0 else f"exits with {event.exit}"
-        self._note(f"verify: {one_line(event.command_line, 120)} {verdict}, {event.seconds:.1f} s")
+        text = f"verify: {one_line(event.command_line, 120)} {verdict}, {event.seconds:.1f} s"
+        told(self._out, text, None if event.exit == 0 else "magenta")

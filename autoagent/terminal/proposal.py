@@ -5,10 +5,10 @@ from typing import Any
 
 from autoagent.reply import Command
 from autoagent.terminal.columns import columns
-from autoagent.terminal.difference import difference
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.layout import barred, fenced, told
 from autoagent.terminal.output import Output, Style
+from autoagent.terminal.preview import preview
 from commands.command import CommandError
 from commands.workspace import Workspace
 
@@ -21,7 +21,7 @@ def propose(out: Output, workspace: Workspace, command: Command, most: int | Non
     each argument as it is. At most so many lines of one text, None: all."""
     out.line(one_line(command.name, out.width - 1), "bold")
     try:
-        change = difference(workspace, command)
+        change = preview(workspace, command)
     except CommandError as error:
         told(out, f"It will fail as things are: {str(error).partition(chr(10))[0]}", "magenta")
         change = None

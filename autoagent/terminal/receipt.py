@@ -1,16 +1,38 @@
 """What a run came to: the receipt for people, the object for programs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from autoagent.budget import duration, money
-from autoagent.events import SCHEMA_VERSION, Stopped
-from autoagent.state import State
+from autoagent.budget import money
+from autoagent.events import SCHEMA_VERSION, Status, Stopped
+from autoagent.state import Spent, State
 from autoagent.terminal.escape import escaped, one_line
+from autoagent.terminal.layout import paragraph, told
 from autoagent.terminal.output import Output, Style
 
 _LISTED = 8
-_COLOURS: dict[str, Style] = {"done": "green", "error": "red", "unreachable": "red"}
+_COLOURS: dict[Status, Style] = {"done": "green", "error": "red", "unreachable": "red"}
+
+_HEADLINES: dict[Status, str] = {
+    "gave_up": "The agent gave up:",
+    "limit": "Stopped at a limit:",
+    "unreachable": "Stopped, because the model can't be reached or refuses:",
+    "refused": "The agent gave up, and something had been refused:",
+    "stuck": "Stopped, because the agent went in circles:",
+    "interrupted": "Stopped before the end:",
+    "error": "Stopped by an error:",
+}
+_NEXT: dict[Status, str] = {
+    "done": "One goal more, in the same session:",
+    "gave_up": "To go on, say what it shall try:",
+    "limit": "All is kept. To go on where it stopped, with more room:",
+    "unreachable": "All is kept. Once the model answers again:",
+    "refused": "To go on and be asked instead:",
+    "stuck": "To go on, say what it shall try:",
+    "interrupted": "All is kept. To go on where it stopped:",
+    "error": "All up to the error is kept. Once its cause is mended:",
+}
 
 
 def files_changed(state: State) -> list[str]:
@@ -31,7 +53,7 @@ def result_object(state: State, journal_hash: str) -> dict[str, Any]:
         "exit_code": stopped.exit_code,
         "goals": list(state.goals),
         "answer": stopped.answer if done else None,
-        "verified": stopped.verified,
+        "verified": bool(stopped.verified) if state.verify else None,
         "steps": state.step,
         "duration_s": round(spent.elapsed_s, 3),
         "usage": {
@@ -51,63 +73,88 @@ def result_object(state: State, journal_hash: str) -> dict[str, Any]:
     }
 
 
-def receipt(out: Output, state: State, journal: Path) -> None:
-    """The lines that end every run."""
+def receipt(out: Output, state: State, journal: Path, *, network: bool = False) -> None:
+    """The lines that end every run. `network`: whether commands could reach any host."""
     stopped = state.stopped
     assert stopped is not None
     out.line()
-    out.line(_headline(stopped), _COLOURS.get(stopped.status, "yellow"))
+    out.line(_headline(stopped), _COLOURS.get(stopped.status, "magenta"))
     if stopped.status != "done":
-        for line in escaped(stopped.answer).splitlines():
-            out.line(f"  {line}")
-    rows = [("goals", "; ".join(one_line(goal, 100) for goal in state.goals))]
-    rows += [("verify", _verdict(state))] if state.verify else []
-    rows += [("files", _listed(files_changed(state)))]
-    rows += [("refused", _listed(state.refused))] if state.refused else []
-    rows += [("cost", _cost(state)), ("journal", str(journal)), ("go on", stopped.go_on)]
-    for name, text in rows:
-        out.line(f"  {name:<8} {escaped(text)}")
+        paragraph(out, stopped.answer)
+    out.line()
+    for name, text in _rows(state, network):
+        told(out, text, mark=f"{name:<9}")
+    # What will be pasted is never wrapped.
+    if state.spans and state.started is not None and not state.started.dry_run:
+        out.line(f"{'undo':<9}autoagent undo {escaped(state.started.session)} --to 0")
+    out.line(f"{'journal':<9}{escaped(str(journal))}")
+    if stopped.go_on:
+        out.line()
+        out.line(_NEXT[stopped.status])
+        out.line(f"  {escaped(stopped.go_on)}", "bold")
 
 
 def _headline(stopped: Stopped) -> str:
-    match stopped.status:
-        case "done" if stopped.verified:
-            return "Done, and verified."
-        case "done":
-            return "Done by the model's word."
-        case "gave_up":
-            return "The agent gave up:"
-        case "limit":
-            return "Stopped at a limit:"
-        case "unreachable":
-            return "Stopped: the model can't be reached or refuses."
-        case "refused":
-            return "The agent gave up, with something refused:"
-        case "stuck":
-            return "Stopped: stuck."
-        case "interrupted":
-            return "Stopped before the end:"
-        case "error":
-            return "Stopped by an error:"
+    if stopped.status == "done":
+        return "Done, and verified." if stopped.verified else "Done by the model's word."
+    return _HEADLINES[stopped.status]
 
 
-def _verdict(state: State) -> str:
-    lines: list[str] = []
-    for command in state.verify:
-        check = state.verified.get(command)
-        passes = "not run" if check is None else "passes" if check.exit == 0 else "fails"
-        lines.append(f"{one_line(command, 80)}: {passes}")
-    return "; ".join(lines)
+def _rows(state: State, network: bool) -> Iterator[tuple[str, str]]:
+    goals = [one_line(goal, 100) for goal in state.goals]
+    yield from zip(["goal", *[""] * len(goals)], goals, strict=False)
+    checks = [_verdict(state, command_line) for command_line in state.verify]
+    yield from zip(["verify", *[""] * len(checks)], checks, strict=False)
+    yield "files", _files(state)
+    yield "hosts", _hosts(state, network)
+    if state.refused:
+        yield "refused", _listed(state.refused)
+    yield "cost", _cost(state)
+
+
+def _verdict(state: State, command_line: str) -> str:
+    check = state.verified.get(command_line)
+    passes = "not run" if check is None else "passes" if check.exit == 0 else "fails"
+    return f"{one_line(command_line, 100)}: {passes}"
+
+
+def _files(state: State) -> str:
+    return _listed(files_changed(state)) or "none changed"
+
+
+def _hosts(state: State, network: bool) -> str:
+    assert state.started is not None
+    if network or state.started.cage == "none":
+        return "not recorded: commands could reach any"
+    return "none but the model's"
 
 
 def _listed(names: list[str]) -> str:
     more = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(one_line(name, 80) for name in names[:_LISTED]) + more if names else "none"
+    return ", ".join(one_line(name, 80) for name in names[:_LISTED]) + more
 
 
 def _cost(state: State) -> str:
     spent = state.spent
     price = "price unknown" if spent.unpriced else money(spent.cost)
-    cached = f", {100 * spent.cached // spent.prompt} % from the cache" if spent.prompt else ""
     steps = f"{state.step} step{'s' if state.step != 1 else ''}"
-    return f"{price}, {steps}, {spent.tokens:,} tokens{cached}, {duration(spent.elapsed_s)}"
+    tokens = f"{spent.tokens:,} tokens{cached_share(spent)}"
+    return f"{price}; {steps}, {spell_time(spent.elapsed_s)}; {tokens}"
+
+
+def cached_share(spent: Spent) -> str:
+    """How much of the prompts the provider's cache held, to stand behind their tokens."""
+    if not spent.prompt:
+        return ""
+    return f" ({100 * spent.cached // spent.prompt} % of the prompts from the cache)"
+
+
+def spell_time(seconds: float) -> str:
+    """ "42 s", "7 min 48 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

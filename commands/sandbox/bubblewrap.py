@@ -1,53 +1,68 @@
-"""The bubblewrap cage: namespaces of its own for each command, gone with everything in them."""
+"""The bubblewrap cage: namespaces for a session, a supervisor in them, a tree per command."""
 
 import os
 import shutil
 import stat
 import subprocess
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from commands.cancel import Cancel
 from commands.context import Finished
+from commands.sandbox import rlimits, supervisor
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.environment import scrubbed
-from commands.sandbox.mounts import Way, laid_out
-from commands.sandbox.namespace import admit, exit_was_told, gate
+from commands.sandbox.lasting import Lasting
+from commands.sandbox.living import Living
+from commands.sandbox.mounts import Mounts, Way, laid_out
+from commands.sandbox.namespace import Namespace
 from commands.sandbox.process import follow, not_started
 from commands.sandbox.toolchains import search_path
+from commands.sandbox.watch import Watch
+
+OURS = Path("/.autoagent")
+"""Where our own programs stand in the cage."""
 
 _PROBE_S = 10.0
 _ASK_S = 5.0
-_NO_PROGRAM = "bwrap: execvp "
 
 
 class Bubblewrap:
-    """Runs each command in new namespaces; `describe` says what that gives.
+    """Runs commands in one cage, made when first needed; `describe` says what it gives.
 
     The places of the system, the toolchains on PATH and the git identity are looked up
     once, here; CageFault when bubblewrap isn't there. `tight` forbids user namespaces
-    inside, which some systems can't.
+    inside, which some systems can't. `seccomp` is a filter of system calls, as bubblewrap
+    reads it. Use it as a context manager, or `close` it: nothing is left then.
     """
 
     kind = "bubblewrap"
 
-    def __init__(self, bounds: Bounds, env: Mapping[str, str], *, tight: bool = True) -> None:
+    def __init__(
+        self, bounds: Bounds, env: Mapping[str, str], *, tight: bool = True, seccomp: bytes = b""
+    ) -> None:
         self.bounds = replace(bounds, root=bounds.root.resolve())
-        self._layout = laid_out(self.bounds, env)
-        self._program = _program(env, self.bounds.root)
-        known = _asked([self._program, "--help"], env)
-        self.tight = tight and b"--disable-userns" in known
-        self.sized = b"--size" in known  # bubblewrap before 0.7 can't limit a tmpfs
-        self._settings = _git_settings(env)
-        self._env = scrubbed(
-            env,
-            home=str(self._layout.home),
-            path=os.pathsep.join(map(str, self._layout.path)),
-            scratch="/tmp",  # noqa: S108 (the cage's own)
-            passed=bounds.pass_env,
-        )
+        self._plan = _Plan(self.bounds, env, tight=tight, seccomp=seccomp)
+        self.tight, self.sized, self.filtered = self._plan.tight, self._plan.sized, bool(seccomp)
+        plan = self._plan
+        self._living = living = Living(plan.begun, plan.mounts, Watch(self.bounds))
+        self.lasting = Lasting(living.run, bounds.limits.output_bytes)
+        # A cage that is forgotten ends with the last reference to it, at exit at the latest.
+        self._finalize = weakref.finalize(self, living.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything that runs in it; no command runs after that."""
+        self._finalize()
 
     @property
     def network(self) -> bool:
@@ -72,53 +87,89 @@ class Bubblewrap:
         """Run argv in the workspace to its end; CageFault when the cage can't be built."""
         if cancel.reason is not None:
             return not_started()
+        done = follow(
+            self._living.run,
+            argv,
+            stdin=stdin,
+            timeout_s=timeout_s,
+            cancel=cancel,
+            ceiling_bytes=self.bounds.limits.output_bytes,
+        )
+        return replace(done, notices=self.notices())
+
+    def notices(self) -> tuple[str, ...]:
+        """What is to be told since the last time, after a look at the protected paths."""
+        return self._living.notices()
+
+
+class _Plan:
+    """How to start the cage of some bounds on this machine."""
+
+    def __init__(
+        self, bounds: Bounds, env: Mapping[str, str], *, tight: bool, seccomp: bytes
+    ) -> None:
+        self._bounds = bounds
+        self._layout = laid_out(bounds, env)
+        self._program = _program(env, bounds.root)
+        known = _asked([self._program, "--help"], env)
+        self.tight = tight and b"--disable-userns" in known
+        self.sized = b"--size" in known  # bubblewrap before 0.7 can't limit a tmpfs
+        self._seccomp = seccomp
+        self._settings = _git_settings(env)
+        self._env = scrubbed(
+            env,
+            home=str(self._layout.home),
+            path=os.pathsep.join(map(str, self._layout.path)),
+            scratch="/tmp",  # noqa: S108 (the cage's own)
+            passed=bounds.pass_env,
+        )
+        if bounds.outlet:
+            self._env |= bounds.outlet.env
+
+    def mounts(self) -> Mounts:
+        """What stands where, as the workspace is at this moment."""
+        return self._layout.now()
+
+    def begun(self, mounts: Mounts) -> Namespace:
+        """A new cage; its forwarder, if it has one, is there."""
         with ExitStack() as stack:
-            over, ready = os.pipe()
-            stack.callback(os.close, over)
-            waiting = stack.enter_context(gate())
-            try:
-                leader = self._begun(argv, _Files(stack), ready, waiting, has_input=bool(stdin))
-            finally:
-                os.close(ready)
-            tree = admit(leader, over, waiting, self.bounds.limits)
-            done = follow(tree, stdin=stdin, timeout_s=timeout_s, cancel=cancel)
-            return done if done.stopped or exit_was_told(over) else _not_begun(done)
-
-    def _begun(
-        self, argv: Sequence[str], files: "_Files", ready: int, waiting: int, *, has_input: bool
-    ) -> subprocess.Popen[bytes]:
-        options = os.fsencode("\0".join(self._options(files)))
-        told = ["--args", files.holding(options), "--json-status-fd", str(ready)]
+            files = _Files(stack)
+            options = [
+                *self._spaces(),
+                *(["--seccomp", files.holding(self._seccomp)] if self._seccomp else []),
+                *self._mounted_all(mounts, files),
+                *self._own_programs(files),
+                *("--remount-ro", "/dev", "--remount-ro", "/"),
+                *("--chdir", str(self._bounds.root)),
+            ]
+            told = files.holding(os.fsencode("\0".join(options)))
+            argv = [self._program, "--args", told, "--", *self._supervisor()]
+            namespace = Namespace(argv, files.numbers, self._env)
         try:
-            return subprocess.Popen(  # noqa: S603 (running what it is given is its task)
-                [self._program, *told, "--block-fd", str(waiting), "--", *argv],
-                env=self._env,
-                stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(*files.numbers, ready, waiting),
-                start_new_session=True,
-                bufsize=0,
-            )
-        except (OSError, ValueError) as error:
-            raise CageFault(f"The sandbox could not be started: {error}.") from error
+            self._let_out(namespace)
+        except BaseException:
+            namespace.end()
+            raise
+        return namespace
 
-    def _options(self, files: "_Files") -> list[str]:
-        spaces = ("user", "pid", "ipc", "uts", "cgroup-try", *(() if self.network else ("net",)))
-        mounts = self._layout.now()
-        options = [
-            *(f"--unshare-{space}" for space in spaces),
+    def _spaces(self) -> list[str]:
+        net = () if self._bounds.network else ("net",)
+        return [
+            *(f"--unshare-{space}" for space in ("user", "pid", "ipc", "uts", "cgroup-try", *net)),
             *(["--disable-userns"] if self.tight else []),
-            *("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "cage"),
-            *("--proc", "/proc", "--dev", "/dev", *self._fresh(Path("/dev/shm"))),  # noqa: S108
+            *("--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+            *("--hostname", "cage", "--proc", "/proc", "--dev", "/dev"),
+            *self._fresh(Path("/dev/shm")),  # noqa: S108
         ]
+
+    def _mounted_all(self, mounts: Mounts, files: "_Files") -> list[str]:
+        options: list[str] = []
         for path in sorted(mounts, key=lambda path: len(path.parts)):
             options += self._mounted(path, mounts[path], files)
         settings = self._layout.home / ".gitconfig"
         if mounts[self._layout.home] == "fresh" and settings not in mounts:
             options += ["--perms", "0600", "--file", files.holding(self._settings), str(settings)]
-        root = str(self.bounds.root)
-        return [*options, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", root]
+        return options
 
     def _mounted(self, path: Path, way: Way, files: "_Files") -> list[str]:
         place = str(path)
@@ -136,16 +187,38 @@ class Bubblewrap:
 
     def _fresh(self, path: Path) -> list[str]:
         mode = ["--perms", "1777" if path.name in ("tmp", "shm") else "0700"]
-        size = ["--size", str(self.bounds.limits.scratch_bytes)] if self.sized else []
+        size = ["--size", str(self._bounds.limits.scratch_bytes)] if self.sized else []
         return [*mode, *size, "--tmpfs", str(path)]
 
+    def _own_programs(self, files: "_Files") -> list[str]:
+        outlet = self._bounds.outlet
+        programs = {"supervisor.py": Path(supervisor.__file__)}
+        options = []
+        if outlet:
+            programs["forwarder.py"] = outlet.forwarder
+            options = ["--ro-bind", str(outlet.socket), str(OURS / "proxy")]
+        for name, source in programs.items():
+            text = files.holding(source.read_bytes())
+            options += ["--perms", "0444", "--ro-bind-data", text, str(OURS / name)]
+        return options
 
-def _not_begun(done: Finished) -> Finished:
-    """What it means that the program never ran: it isn't there, or the cage failed."""
-    said = done.stderr.decode(errors="replace").strip()
-    if said.startswith(_NO_PROGRAM):
-        return replace(done, exit=127, stderr=f"{said.removeprefix(_NO_PROGRAM)}\n".encode())
-    raise CageFault(f"The sandbox could not be set up: {said or 'no reason given'}.")
+    def _supervisor(self) -> list[str]:
+        limits = self._bounds.limits
+        return [
+            *self._python("supervisor.py"),
+            rlimits.in_a_word(limits, apart=True),
+            str(limits.processes),
+            str(rlimits.memory_bytes(limits)),
+        ]
+
+    def _python(self, program: str) -> list[str]:
+        return [str(self._layout.python), "-I", "-S", str(OURS / program)]
+
+    def _let_out(self, namespace: Namespace) -> None:
+        """Start the forwarder and wait until it listens."""
+        if outlet := self._bounds.outlet:
+            argv = [*self._python("forwarder.py"), str(outlet.port), str(OURS / "proxy")]
+            namespace.serve(argv, b"ready\n")
 
 
 class _Files:
@@ -160,7 +233,8 @@ class _Files:
         number = os.memfd_create("cage")
         self._stack.callback(os.close, number)
         self.numbers.append(number)
-        os.write(number, content)
+        with open(number, "wb", closefd=False) as file:
+            file.write(content)
         os.lseek(number, 0, os.SEEK_SET)
         return str(number)
 

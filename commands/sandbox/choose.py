@@ -1,10 +1,10 @@
 """Which cage a session gets, chosen by running something in it."""
 
-import os
 from collections.abc import Mapping
 from typing import Literal
 
 from commands.context import Cage
+from commands.sandbox import seccomp
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.bubblewrap import Bubblewrap
 from commands.sandbox.none import NoCage
@@ -21,11 +21,19 @@ def choose(wanted: Wanted, bounds: Bounds, env: Mapping[str, str]) -> Cage:
         return NoCage(bounds, env)
     reason = ""
     for tight in (True, False):
-        cage = Bubblewrap(bounds, env, tight=tight)
+        cage = Bubblewrap(bounds, env, tight=tight, seccomp=_filter())
         reason = cage.probe()
         if not reason:
             return cage
+        cage.close()
     raise CageFault(reason)
+
+
+def _filter() -> bytes:
+    try:
+        return seccomp.program()
+    except CageFault:  # an architecture whose calls nobody listed: `describe` says so
+        return b""
 
 
 def describe(cage: Cage) -> str:
@@ -34,13 +42,12 @@ def describe(cage: Cage) -> str:
         return "Cage: none. Commands run as you: they can write, read and contact everything."
     network = "the whole network" if cage.network else "no network"
     lacks = [
-        "no filter of system calls",
-        "memory limited for each process only",
-        *(["root's processes not counted"] if os.getuid() == 0 else []),
+        *([] if cage.filtered else ["no filter of system calls"]),
         *([] if cage.sized else ["temporary files not limited"]),
         *([] if cage.tight else ["further user namespaces possible"]),
     ]
+    lacking = f" ({'; '.join(lacks)})" if lacks else ""
     return (
         f"Cage: bubblewrap. Commands write in the workspace only, have {network} and see "
-        f"neither your home folder nor other processes ({'; '.join(lacks)})."
+        f"neither your home folder nor other processes{lacking}."
     )

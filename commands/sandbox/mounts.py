@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from commands.beneath import Beneath
 from commands.sandbox.bounds import Bounds
+from commands.sandbox.repository import places
 from commands.sandbox.toolchains import (
     SYSTEM,
     behind_environment,
     beneath_any,
     credentials,
+    our_python,
     search_path,
     toolchains,
 )
@@ -26,10 +29,11 @@ _FALLBACK_HOME = Path("/home/agent")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The mounts of every command of a cage; `path` is its PATH, `home` its home folder."""
+    """The mounts of a cage; `path` is its PATH, `home` its home folder, `python` our own."""
 
     bounds: Bounds
     home: Path
+    python: Path
     path: tuple[Path, ...]
     fixed: Mapping[Path, Way]
 
@@ -39,7 +43,10 @@ class Layout:
         mounts = dict(self.fixed)
         for folder in behind_environment(root, self.home):
             _show(mounts, folder, root)
-        mounts |= _protecting(_existing(root, self.bounds.protected()), root)
+        protected = self.bounds.protected()
+        if ".git/hooks" in protected:
+            protected = [*protected, *places(Beneath(root))]
+        mounts |= _protecting(_existing(root, protected), root)
         mounts |= dict.fromkeys(_existing(root, self.bounds.masked()), "empty")
         return mounts | dict.fromkeys(_visible(self.bounds.hidden, mounts), "empty")
 
@@ -53,7 +60,8 @@ def laid_out(bounds: Bounds, env: Mapping[str, str]) -> Layout:
     if os.getuid() == 0:  # whose commands could read there what no other user's can
         mounts |= dict.fromkeys(_closed("/etc"), "empty")
     mounts |= {Path("/tmp"): "fresh", Path("/var/tmp"): "fresh", home: "fresh"}  # noqa: S108
-    for folder in toolchains(foreign, home, env):
+    python, needed = our_python(home)
+    for folder in (*toolchains(foreign, home, env), *needed):
         _show(mounts, folder, bounds.root)
     if bounds.network:
         mounts[Path("/etc/resolv.conf").resolve()] = "read"
@@ -61,7 +69,8 @@ def laid_out(bounds: Bounds, env: Mapping[str, str]) -> Layout:
     mounts |= {path.resolve(): "write" for path in bounds.extra_write}
     mounts[bounds.root] = "write"
     seen = [path for path, way in mounts.items() if way in ("read", "write", "link")]
-    return Layout(bounds, home, tuple(p for p in folders if beneath_any(p, seen)), mounts)
+    path = tuple(p for p in folders if beneath_any(p, seen))
+    return Layout(bounds, home, python, path, mounts)
 
 
 def _as_here(path: Path) -> Way:

@@ -1,32 +1,74 @@
-"""No cage: programs run as the user, with a scrubbed environment, and end with their tree."""
+"""Programs beside the user's own: no namespaces, a scrubbed environment, an end with their tree."""
 
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
+from typing import Protocol, Self
 
 from commands.cancel import Cancel
 from commands.context import Finished
-from commands.sandbox import reaper
+from commands.sandbox import reaper, rlimits
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.environment import scrubbed
-from commands.sandbox.process import Tree, follow, not_started
+from commands.sandbox.lasting import Lasting
+from commands.sandbox.process import Ended, follow, not_started
 
 _KILL_S = 10.0
 
 
+class Confined(Protocol):
+    """How a program is started so that it has less rights than its user."""
+
+    def argv(self, argv: Sequence[str], scratch: Path) -> list[str]:
+        """The command line that confines itself to the workspace and `scratch`, and runs argv."""
+        ...
+
+    def env(self, scratch: Path) -> dict[str, str]:
+        """The variables of the program; what they name is there."""
+        ...
+
+
 class NoCage:
-    """Keeps the tree together and the keys out of the environment, and isolates nothing."""
+    """Keeps trees together and the keys out of the environment, and isolates nothing.
+
+    TMPDIR is a folder of the session; use it as a context manager, or `close` it. What
+    isolates is `confined`, where there is any.
+    """
 
     kind = "none"
-    network = True
 
-    def __init__(self, bounds: Bounds, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, bounds: Bounds, env: Mapping[str, str], confined: Confined | None = None
+    ) -> None:
         self._bounds = bounds
-        self._env = env
+        starter = _Starter(bounds, env, confined)
+        self._begin = starter.begin
+        self.lasting = Lasting(starter.begin, bounds.limits.output_bytes)
+        self._finalize = weakref.finalize(self, _closed, self.lasting, starter)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what was started to last, and remove the temporary files."""
+        self._finalize()
+
+    @property
+    def network(self) -> bool:
+        return True
+
+    def notices(self) -> tuple[str, ...]:
+        return ()
 
     def run(
         self,
@@ -39,55 +81,109 @@ class NoCage:
         """Run argv in the workspace to its end; a missing program exits with 127."""
         if cancel.reason is not None:
             return not_started()
-        scratch = tempfile.mkdtemp(prefix="autoagent-")
-        try:
-            env = scrubbed(
-                self._env,
-                home=self._env.get("HOME", "/"),
-                path=self._env.get("PATH", os.defpath),
-                scratch=scratch,
-                passed=self._bounds.pass_env,
-            )
-            tree = _started(argv, self._bounds.root, env, has_input=bool(stdin))
-            try:
-                return follow(tree, stdin=stdin, timeout_s=timeout_s, cancel=cancel)
-            finally:
-                os.close(tree.over)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _started(argv: Sequence[str], root: Path, env: Mapping[str, str], *, has_input: bool) -> Tree:
-    control, hold = os.pipe()
-    over, alive = os.pipe()
-    try:
-        leader = subprocess.Popen(  # noqa: S603 (running what it is given is its task)
-            [sys.executable, "-I", "-S", reaper.__file__, str(control), str(alive), *argv],
-            cwd=root,
-            env=env,
-            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=(control, alive),
-            start_new_session=True,
-            bufsize=0,
+        return follow(
+            self._begin,
+            argv,
+            stdin=stdin,
+            timeout_s=timeout_s,
+            cancel=cancel,
+            ceiling_bytes=self._bounds.limits.output_bytes,
         )
-    except (OSError, ValueError) as error:
-        os.close(hold)
-        os.close(over)
-        raise CageFault(f"{argv[0]!r:.200} could not be started: {error}.") from error
-    finally:
-        os.close(control)
-        os.close(alive)
-    held = [hold]
 
-    def end() -> None:
-        if held:
-            os.close(held.pop())
+
+class _Starter:
+    """Starts programs under a reaper each."""
+
+    def __init__(self, bounds: Bounds, env: Mapping[str, str], confined: Confined | None) -> None:
+        self._bounds = bounds
+        self._source = env
+        self._confined = confined
+        self._lock = Lock()
+        self._scratch = ""
+
+    def begin(self, argv: Sequence[str], stdin: int, stdout: int, stderr: int) -> "_Reaped":
+        limits = rlimits.in_a_word(self._bounds.limits, apart=False)
+        scratch = self._folder()
+        if self._confined:
+            argv = self._confined.argv(argv, scratch)
+        control, hold = os.pipe()
+        over, alive = os.pipe()
+        program = [sys.executable, "-I", "-S", reaper.__file__, str(control), str(alive), limits]
         try:
-            leader.wait(_KILL_S)
-        except subprocess.TimeoutExpired as error:
-            leader.kill()
-            raise CageFault(f"Processes of {argv[0]!r:.200} could not be ended.") from error
+            leader = subprocess.Popen(  # noqa: S603 (running what it is given is its task)
+                [*program, *argv],
+                cwd=self._bounds.root,
+                env=self._confined.env(scratch) if self._confined else self._env(scratch),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                pass_fds=(control, alive),
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            os.close(hold)
+            os.close(over)
+            raise CageFault(f"{argv[0]!r:.200} could not be started: {error}.") from error
+        finally:
+            os.close(control)
+            os.close(alive)
+        return _Reaped(leader, over, hold)
 
-    return Tree(leader, over, end)
+    def close(self) -> None:
+        with self._lock:
+            if self._scratch:
+                shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _folder(self) -> Path:
+        with self._lock:
+            self._scratch = self._scratch or tempfile.mkdtemp(prefix="autoagent-")
+            return Path(self._scratch)
+
+    def _env(self, scratch: Path) -> dict[str, str]:
+        return scrubbed(
+            self._source,
+            home=self._source.get("HOME", "/"),
+            path=self._source.get("PATH", os.defpath),
+            scratch=str(scratch),
+            passed=self._bounds.pass_env,
+        )
+
+
+class _Reaped:
+    """A program under its reaper."""
+
+    def __init__(self, leader: "subprocess.Popen[bytes]", over: int, hold: int) -> None:
+        self.over = over
+        self._leader = leader
+        self._hold = hold
+        self._lock = Lock()
+        self._is_killed = self._is_ended = False
+
+    def terminate(self) -> None:
+        with self._lock, suppress(BrokenPipeError):
+            if not self._is_killed:
+                os.write(self._hold, b"t")
+
+    def kill(self) -> None:
+        with self._lock:
+            if not self._is_killed:
+                self._is_killed = True
+                os.close(self._hold)
+
+    def end(self) -> Ended:
+        self.kill()
+        with self._lock:
+            try:
+                status = self._leader.wait(_KILL_S)
+            except subprocess.TimeoutExpired as error:
+                self._leader.kill()
+                raise CageFault("The processes of the command could not be ended.") from error
+            if not self._is_ended:
+                self._is_ended = True
+                os.close(self.over)
+        return Ended(128 - status if status < 0 else status)
+
+
+def _closed(lasting: Lasting, starter: _Starter) -> None:
+    lasting.close()
+    starter.close()

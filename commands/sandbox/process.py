@@ -1,34 +1,57 @@
-"""A running tree of processes followed to its end: input, output, time, cancel."""
+"""A tree of processes followed to its end: input, output, time, cancel."""
 
 import os
 import selectors
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from io import FileIO
 from threading import Lock
-from typing import IO
+from typing import Protocol
 
 from commands.cancel import Cancel
 from commands.context import Finished
 from commands.sandbox.ring import Ring
 
-CEILING_BYTES = 64 << 20  # of output, both streams together
+KILLED = 137
 _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
-    """A started program with all that it starts.
+class Ended:
+    """How a tree ended: the program's exit status, and why if not by itself.
 
-    `over` is a descriptor that becomes readable when the program itself has ended. `end`
-    kills what is left of the tree, returns when nothing is, and may be called twice.
+    `stopped` is "processes", "memory", or "cage" when the cage ended with all that was in it.
     """
 
-    leader: subprocess.Popen[bytes]
-    over: int
-    end: Callable[[], None]
+    exit: int
+    stopped: str = ""
+
+
+class Tree(Protocol):
+    """A started program with all that it starts. Any thread may call any of this."""
+
+    @property
+    def over(self) -> int:
+        """A descriptor that becomes readable when the program has ended; open until `end`."""
+        ...
+
+    def terminate(self) -> None:
+        """Ask everything in it to end."""
+        ...
+
+    def kill(self) -> None:
+        """Have everything in it killed, without waiting for it."""
+        ...
+
+    def end(self) -> Ended:
+        """Kill what is left and return when nothing is; again, it says the same."""
+        ...
+
+
+Begin = Callable[[Sequence[str], int, int, int], Tree]
+"""Starts a program with these descriptors for its input, output and error output."""
 
 
 def not_started() -> Finished:
@@ -37,95 +60,122 @@ def not_started() -> Finished:
 
 
 def follow(
-    tree: Tree,
+    begin: Begin,
+    argv: Sequence[str],
     *,
     stdin: bytes,
     timeout_s: float,
     cancel: Cancel,
-    ceiling_bytes: int = CEILING_BYTES,
-) -> Finished:
-    """Feed and read a tree until its program ends or is stopped; nothing of it is left then."""
-    began = time.monotonic()
-    leader = tree.leader
-    streams = {stream: Ring() for stream in (leader.stdout, leader.stderr) if stream}
-    try:
-        with _waking(cancel) as wake:
-            deadline = began + timeout_s
-            stopped = _pump(tree, streams, stdin, wake, deadline, ceiling_bytes)
-    finally:
-        tree.end()
-        if leader.stdin:
-            with suppress(BrokenPipeError):
-                leader.stdin.close()
-    for stream, ring in streams.items():
-        _drain(stream, ring, ceiling_bytes)
-        stream.close()
-    out, err = (ring.held() for ring in streams.values())
-    status = leader.returncode
-    exit_status = 128 - status if status < 0 else status
-    return Finished(exit_status, out, err, time.monotonic() - began, stopped)
-
-
-def _pump(
-    tree: Tree,
-    streams: dict[IO[bytes], Ring],
-    stdin: bytes,
-    wake: int,
-    deadline: float,
     ceiling_bytes: int,
-) -> str:
-    """Move bytes until the program is over; the reason when it has to be stopped instead."""
-    with selectors.DefaultSelector() as selector:
-        for stream in streams:
-            os.set_blocking(stream.fileno(), False)
-            selector.register(stream, selectors.EVENT_READ)
-        if tree.leader.stdin:
-            os.set_blocking(tree.leader.stdin.fileno(), False)
-            selector.register(tree.leader.stdin, selectors.EVENT_WRITE)
-        selector.register(tree.over, selectors.EVENT_READ)
-        selector.register(wake, selectors.EVENT_READ)
-        left = memoryview(stdin)
-        while True:
-            ready = {key.fileobj for key, _ in selector.select(deadline - time.monotonic())}
-            for stream in streams.keys() & ready:
-                if not _read(stream, streams[stream]):
-                    selector.unregister(stream)
-            if tree.leader.stdin in ready:
-                left = left[_written(tree.leader.stdin, left) :]
-                if not left:
-                    selector.unregister(tree.leader.stdin)
-                    tree.leader.stdin.close()
-            if tree.over in ready:
-                return ""
-            if wake in ready:
-                return "cancel"
-            if sum(ring.total for ring in streams.values()) > ceiling_bytes:
-                return "output"
-            if time.monotonic() >= deadline:
-                return "time"
+) -> Finished:
+    """Run argv until it ends or is stopped; nothing of its tree is left then."""
+    began = time.monotonic()
+    with ExitStack() as stack:
+        flow, tree = _started(begin, argv, stdin, ceiling_bytes, stack)
+        try:
+            with _waking(cancel) as wake:
+                stopped = flow.pump(tree.over, wake, began + timeout_s)
+        finally:
+            ended = tree.end()
+        flow.drain()
+        out, err = (ring.held() for ring in flow.rings.values())
+    seconds = time.monotonic() - began
+    return Finished(ended.exit, out, err, seconds, stopped or ended.stopped)
 
 
-def _read(stream: IO[bytes], ring: Ring) -> int:
-    """Take what is there; 0 at the end."""
-    data = os.read(stream.fileno(), _CHUNK)
+def _started(
+    begin: Begin, argv: Sequence[str], stdin: bytes, ceiling_bytes: int, stack: ExitStack
+) -> tuple["_Flow", Tree]:
+    """The program with pipes; our ends are closed with the stack, its own at once."""
+    with ExitStack() as its:
+        sink: FileIO | None = None
+        if stdin:
+            source, writer = os.pipe()
+            sink = stack.enter_context(FileIO(writer, "w"))
+            os.set_blocking(writer, False)
+        else:
+            source = os.open(os.devnull, os.O_RDONLY)
+        its.callback(os.close, source)
+        out, err = (_outlet(stack, its) for _ in range(2))
+        flow = _Flow(sink, memoryview(stdin), {out[0]: Ring(), err[0]: Ring()}, ceiling_bytes)
+        return flow, begin(argv, source, out[1], err[1])
+
+
+def _outlet(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    """A new pipe whose reading end doesn't block."""
+    reader, writer = os.pipe()
+    ours.callback(os.close, reader)
+    theirs.callback(os.close, writer)
+    os.set_blocking(reader, False)
+    return reader, writer
+
+
+@dataclass(slots=True)
+class _Flow:
+    """Bytes on their way in and out; the descriptors don't block."""
+
+    sink: FileIO | None
+    left: memoryview
+    rings: dict[int, Ring]  # output and error output
+    ceiling_bytes: int
+    _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+
+    def pump(self, over: int, wake: int, deadline: float) -> str:
+        """Move bytes until the program is over; the reason when it has to be stopped instead."""
+        with self._selector as selector:
+            for source in (*self.rings, over, wake):
+                selector.register(source, selectors.EVENT_READ)
+            if self.sink is not None:
+                selector.register(self.sink, selectors.EVENT_WRITE)
+            while True:
+                ready = {key.fd for key, _ in selector.select(deadline - time.monotonic())}
+                self._move(ready)
+                if over in ready:
+                    return ""
+                if wake in ready:
+                    return "cancel"
+                if sum(ring.total for ring in self.rings.values()) > self.ceiling_bytes:
+                    return "output"
+                if time.monotonic() >= deadline:
+                    return "time"
+
+    def _move(self, ready: set[int]) -> None:
+        for source in self.rings.keys() & ready:
+            if not take(source, self.rings[source]):
+                self._selector.unregister(source)
+        if self.sink is not None and self.sink.fileno() in ready:
+            self.left = self.left[_written(self.sink.fileno(), self.left) :]
+            if not self.left:
+                self._selector.unregister(self.sink)
+                self.sink.close()
+                self.sink = None
+
+    def drain(self) -> None:
+        """Take what is still in the pipes; one that a stranger holds open is left as it is."""
+        for source, ring in self.rings.items():
+            drain(source, ring, self.ceiling_bytes)
+
+
+def take(source: int, ring: Ring) -> int:
+    """Move what is there into the ring; 0 at the end."""
+    data = os.read(source, _CHUNK)
     ring.take(data)
     return len(data)
 
 
-def _written(stream: IO[bytes], data: memoryview) -> int:
+def drain(source: int, ring: Ring, ceiling_bytes: int) -> None:
+    """Move all that is there, the descriptor doesn't block, up to a ceiling."""
+    with suppress(BlockingIOError):
+        while ring.total <= ceiling_bytes and take(source, ring):
+            pass
+
+
+def _written(sink: int, data: memoryview) -> int:
     """How many bytes went in; all of them when nobody reads any more."""
     try:
-        return os.write(stream.fileno(), data[:_CHUNK])
+        return os.write(sink, data[:_CHUNK])
     except BrokenPipeError:
         return len(data)
-
-
-def _drain(stream: IO[bytes], ring: Ring, ceiling_bytes: int) -> None:
-    """Take what is still in a pipe; one that a stranger holds open is left as it is."""
-    os.set_blocking(stream.fileno(), False)
-    with suppress(BlockingIOError):
-        while ring.total <= ceiling_bytes and _read(stream, ring):
-            pass
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """A program of its own: runs another and ends when nothing that came of it is left.
 
-`python -I -S reaper.py CONTROL OVER PROGRAM ARGUMENT…` with the numbers of two open
-descriptors. When CONTROL's other end is closed, also by the death of who held it, the whole
-tree is killed; OVER is closed with this program. It imports nothing of ours, to start fast.
+`python -I -S reaper.py CONTROL OVER RLIMITS PROGRAM ARGUMENT…` with the numbers of two open
+descriptors and a word of `NUMBER=VALUE,…` for setrlimit. A byte on CONTROL sends SIGTERM to the
+whole tree; when its other end is closed, also by the death of who held it, the tree is killed;
+OVER is closed with this program. It imports nothing of ours, to start fast.
 """
 
 import ctypes
 import os
+import resource
 import select
 import signal
 import sys
@@ -16,12 +18,16 @@ _PR_SET_CHILD_SUBREAPER = 36
 _RESCAN_S = 0.05  # a child may have been born while we looked
 
 
-def main(control: int, over: int, argv: list[str]) -> int:
+def main(control: int, over: int, rlimits: str, argv: list[str]) -> int:
     """Run argv; its exit status, 128 + n for signal n, 127 when it can't be started."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     os.set_inheritable(control, False)
     os.set_inheritable(over, False)
+    for number, value in (map(int, one.split("=")) for one in rlimits.split(",")):
+        _, most = resource.getrlimit(number)
+        least = value if most == resource.RLIM_INFINITY else min(value, most)
+        resource.setrlimit(number, (least, least))
     ended, wakeup = os.pipe()
     os.set_blocking(wakeup, False)
     signal.set_wakeup_fd(wakeup)
@@ -53,7 +59,12 @@ def _waited(child: int, control: int, ended: int) -> int | None:
                     if found[0] == child:
                         return os.waitstatus_to_exitcode(found[1])
         if control in ready:
-            return None
+            if not os.read(control, 16):
+                return None
+            for pid in _descendants():
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGTERM)
+                    os.kill(pid, signal.SIGCONT)
 
 
 def _reaped(child: int, ended: int) -> int:
@@ -75,17 +86,30 @@ def _reaped(child: int, ended: int) -> int:
 
 def _children() -> list[int]:
     """Processes whose parent we are; the orphans of those that we kill come to us next."""
-    found: list[int] = []
+    return [pid for pid, parent in _parents().items() if parent == os.getpid()]
+
+
+def _descendants() -> list[int]:
+    """Processes that we are above of."""
+    parents = _parents()
+    found = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found - {os.getpid()})
+
+
+def _parents() -> dict[int, int]:
+    """Of each process of this machine its parent."""
+    found: dict[int, int] = {}
     if sys.platform != "linux":
         return found
     with os.scandir("/proc") as entries:
         for pid in (int(entry.name) for entry in entries if entry.name.isdecimal()):
             # Not by pathlib, whose import takes longer than all the rest.
             with suppress(OSError), open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123
-                if int(stat.read().rpartition(b")")[2].split()[1]) == os.getpid():
-                    found.append(pid)
+                found[pid] = int(stat.read().rpartition(b")")[2].split()[1])
     return found
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]))

@@ -1,6 +1,7 @@
 """Folders outside the system that the programs on PATH need, and none that could hold a key."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -64,6 +65,19 @@ def behind_environment(root: Path, home: Path) -> set[Path]:
     """
     python = workspace_python(root)
     return set(_behind(python, lambda found: _python(found, home))) if python else set()
+
+
+def our_python(home: Path) -> tuple[Path, list[Path]]:
+    """The interpreter that runs us, outside of any environment, and what it needs to run."""
+    base = Path(sys.base_prefix)
+    version = "python{}.{}".format(*sys.version_info)
+    program = base / "bin" / version
+    if not os.access(program, os.X_OK):
+        program = Path(sys.executable).resolve()
+    if _python(base / "bin", home):
+        return program, [base]
+    libraries = (base / "lib").glob(f"lib{version}*.so*")
+    return program, [program, Path(os.__file__).parent, *libraries]
 
 
 def credentials(folder: Path) -> Iterator[Path]:

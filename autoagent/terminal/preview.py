@@ -18,14 +18,14 @@ _WRITING = Catalogue([edit_file, write_file])
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Preview:
     """The lines of a unified difference, without its head; none when the text stays."""
 
     path: str
     lines: tuple[str, ...]
 
 
-def difference(workspace: Workspace, command: Command) -> Difference | None:
+def preview(workspace: Workspace, command: Command) -> Preview | None:
     """None when the command writes no text over text, or when too much differs to compare.
 
     CommandError says why the command would fail.
@@ -43,7 +43,7 @@ def difference(workspace: Workspace, command: Command) -> Difference | None:
     else:
         after = args["content"]
     lines = _unified(plain_lines(before).split("\n"), plain_lines(after).split("\n"))
-    return None if lines is None else Difference(args["path"], lines)
+    return None if lines is None else Preview(args["path"], lines)
 
 
 def _text_at(workspace: Workspace, path: str) -> str | None:

@@ -1,0 +1,247 @@
+"""The receipt as somebody reads it who was woken by it, and the object for programs."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from autoagent.ending import go_on
+from autoagent.events import (
+    Event,
+    Executed,
+    Executing,
+    Limits,
+    Replied,
+    Reserved,
+    Started,
+    Stopped,
+    Verified,
+)
+from autoagent.model import Price, Usage
+from autoagent.state import State, fold
+from autoagent.terminal.output import Output
+from autoagent.terminal.receipt import receipt, result_object, spell_time
+
+_JOURNAL = Path("/state/sessions/20261120-231800-5f3a/journal.jsonl")
+_STARTED = Started(
+    session="20261120-231800-5f3a",
+    version="0.1.0",
+    goals=("Make the tests of this package pass.", "Write report.md."),
+    system="",
+    opening="",
+    workspace="/home/me/slugs",
+    model="gpt-5-mini",
+    base_url="",
+    window=32_768,
+    limits=Limits(steps=100, tokens=2_000_000, cost=3.0),
+    price=Price(0.25, 0.025, 2.0),
+    interactive=False,
+    cage="bubblewrap",
+    memory="none",
+    verify=("pytest -q",),
+)
+_USAGE = Usage(prompt=10_000, completion=500, cached=8_000, reasoning=100, cost=0.21)
+
+
+def _step(step: int, name: str, *changed: str, refused: bool = False) -> list[Event]:
+    return [
+        Reserved(step, "step", 10_000, 8_192, 0.5, 30.0 * step),
+        Replied(step, "", "", "", None, "", name, {"path": "a"}, "strict", _USAGE),
+        Executing(step),
+        Executed(step, name, "a", not refused, refused, "", "", "workspace", changed),
+    ]
+
+
+def _run(stopped: Stopped, *more: Event) -> State:
+    """Two steps, what else happened, and this end with its way to go on."""
+    state = fold([_STARTED, *_step(1, "read_file"), *_step(2, "edit_file", "src/slugs.py"), *more])
+    state.apply(go_on(stopped, state))
+    return state
+
+
+def _receipt(state: State, *, network: bool = False) -> str:
+    screen = io.StringIO()
+    receipt(Output(screen), state, _JOURNAL, network=network)
+    return screen.getvalue()
+
+
+_ROWS = """\
+goal     Make the tests of this package pass.
+         Write report.md.
+verify   pytest -q: {verdict}
+files    src/slugs.py
+hosts    none but the model's
+cost     $0.42; 2 steps, 7 min 48 s; 21,000 tokens (80 % of the prompts from the cache)
+journal  /state/sessions/20261120-231800-5f3a/journal.jsonl
+"""
+_RESUME = "  autoagent --resume 20261120-231800-5f3a"
+
+
+def test_done_and_verified() -> None:
+    """The first words tell whether it can be believed."""
+    passes = Verified(2, "pytest -q", 0, "")
+
+    shown = _receipt(_run(Stopped("done", 0, "All pass.", True, elapsed_s=468.0), passes))
+
+    assert shown == (
+        "\nDone, and verified.\n\n"
+        + _ROWS.format(verdict="passes")
+        + f"\nOne goal more, in the same session:\n{_RESUME} --goal '…'\n"
+    )
+
+
+def test_done_by_the_models_word() -> None:
+    """Without a proof nothing claims that there was one."""
+    state = _run(Stopped("done", 0, "All pass.", elapsed_s=468.0))
+
+    assert _receipt(state).startswith("\nDone by the model's word.\n\ngoal     Make the tests")
+
+
+_ENDS = [
+    (
+        Stopped("gave_up", 3, "There is no file slugs.py."),
+        "The agent gave up:\n  There is no file slugs.py.",
+        "To go on, say what it shall try:",
+        " --goal 'another way to try'",
+    ),
+    (
+        Stopped(
+            "limit",
+            4,
+            "A limit is reached: $2.95 of $3.00 are used and the next call may cost $0.08.",
+            go_on="--max-cost 6",
+        ),
+        "Stopped at a limit:\n"
+        "  A limit is reached: $2.95 of $3.00 are used and the next call may cost $0.08.",
+        "All is kept. To go on where it stopped, with more room:",
+        " --max-cost 6",
+    ),
+    (
+        Stopped("unreachable", 5, "401 from api.openai.com: Incorrect API key provided."),
+        "Stopped, because the model can't be reached or refuses:\n"
+        "  401 from api.openai.com: Incorrect API key provided.",
+        "All is kept. Once the model answers again:",
+        "",
+    ),
+    (
+        Stopped("refused", 6, "I may not write .env."),
+        "The agent gave up, and something had been refused:\n  I may not write .env.",
+        "To go on and be asked instead:",
+        " --interactive",
+    ),
+    (
+        Stopped("stuck", 7, "The agent was stuck: the same 5 times, read_file last."),
+        "Stopped, because the agent went in circles:\n"
+        "  The agent was stuck: the same 5 times, read_file last.",
+        "To go on, say what it shall try:",
+        " --goal 'another way to try'",
+    ),
+    (
+        Stopped("interrupted", 130, "Interrupted."),
+        "Stopped before the end:\n  Interrupted.",
+        "All is kept. To go on where it stopped:",
+        "",
+    ),
+    (
+        Stopped("error", 1, "An internal error: KeyError: 'x'. The traceback is in error.log."),
+        "Stopped by an error:\n  An internal error: KeyError: 'x'. The traceback is in error.log.",
+        "All up to the error is kept. Once its cause is mended:",
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(("stopped", "head", "what_next", "options"), _ENDS)
+def test_an_end_that_is_not_done_says_why_and_what_to_do(
+    stopped: Stopped, head: str, what_next: str, options: str
+) -> None:
+    """Every ending but 0 says how to go on, alone on its line, ready to paste."""
+    state = _run(
+        Stopped(stopped.status, stopped.exit_code, stopped.answer, None, stopped.go_on, 468.0)
+    )
+
+    assert _receipt(state) == (
+        f"\n{head}\n\n{_ROWS.format(verdict='not run')}\n{what_next}\n{_RESUME}{options}\n"
+    )
+
+
+def test_refusals_are_named() -> None:
+    """A receipt that left them out would say that nothing else happened."""
+    more = [*_step(3, "execute_shell"), *_step(4, "delete_file", refused=True)]
+
+    lines = _receipt(_run(Stopped("interrupted", 130, "Interrupted."), *more)).splitlines()
+
+    assert "files    src/slugs.py" in lines
+    assert "refused  delete_file a" in lines
+
+
+def test_a_network_that_was_open_is_said() -> None:
+    state = _run(Stopped("interrupted", 130, "Interrupted."))
+
+    lines = _receipt(state, network=True).splitlines()
+
+    assert "hosts    not recorded: commands could reach any" in lines
+
+
+def test_a_reason_cannot_forge_a_line_of_the_receipt() -> None:
+    """The model writes the reason; only what begins at the margin is ours."""
+    reason = "no\nverify   pytest -q: passes\n\x1b[2J"
+
+    shown = _receipt(_run(Stopped("gave_up", 3, reason)))
+
+    assert shown.startswith(
+        "\nThe agent gave up:\n  no\n  verify   pytest -q: passes\n  \\x1b[2J\n\ngoal "
+    )
+
+
+def test_the_object_for_programs_has_the_fields_of_the_surface() -> None:
+    """Scripts read these names; unknown is null, never 0."""
+    fails = Verified(2, "pytest -q", 1, "")
+    limit = Stopped("limit", 4, "100 steps are done.", go_on="--max-steps 200", elapsed_s=468.0)
+
+    state = _run(limit, fails, *_step(3, "delete_file", refused=True))
+
+    assert result_object(state, "5ea1") == {
+        "type": "result",
+        "schema_version": 1,
+        "session": "20261120-231800-5f3a",
+        "status": "limit",
+        "exit_code": 4,
+        "goals": ["Make the tests of this package pass.", "Write report.md."],
+        "answer": None,
+        "verified": False,
+        "steps": 3,
+        "duration_s": 468.0,
+        "usage": {
+            "prompt_tokens": 30_000,
+            "cached_tokens": 24_000,
+            "completion_tokens": 1_500,
+            "reasoning_tokens": 300,
+        },
+        "cost_usd": 0.63,
+        "model": "gpt-5-mini",
+        "files_changed": ["src/slugs.py"],
+        "hosts": [],
+        "refused": ["delete_file a"],
+        "error": "100 steps are done.",
+        "resume": "autoagent --resume 20261120-231800-5f3a --max-steps 200",
+        "journal_hash": "5ea1",
+    }
+
+
+def test_a_cost_that_nobody_knows_is_null_and_said_so() -> None:
+    call = Reserved(3, "step", 10, 10, None, 60.0)
+    unpriced = Replied(3, "", "", "", None, "", "finish", {}, "strict", Usage(10, 10))
+
+    state = _run(Stopped("interrupted", 130, "Interrupted."), call, unpriced)
+
+    assert result_object(state, "")["cost_usd"] is None
+    assert "\ncost     price unknown; 3 steps, " in _receipt(state)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.4, "0 s"), (59.6, "1 min 0 s"), (468.0, "7 min 48 s"), (7_500.0, "2 h 5 min")],
+)
+def test_times_are_spelled_as_people_say_them(seconds: float, said: str) -> None:
+    assert spell_time(seconds) == said
