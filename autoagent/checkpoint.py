@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sqlite3
 import stat
 import time
 from collections.abc import Callable
@@ -90,7 +91,7 @@ class Checkpoints:
 
     def close(self) -> None:
         """Note what would be read again for nothing the next time."""
-        with suppress(Exception):
+        with suppress(sqlite3.Error, OSError):
             if self._restamped:
                 self.timeline.restamp(self._restamped.items())
                 self._objects.commit()

@@ -18,7 +18,7 @@ Status = Literal[
 ]
 Purpose = Literal["step", "embedding"]
 Verdict = Literal["run", "refuse", "edit", "criticise"]
-Topic = Literal["limit", "stuck", "memory", "model", "resume", "verify", "place", "undo"]
+Topic = Literal["limit", "stuck", "memory", "model", "resume", "verify", "place", "undo", "host"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class Keeper:
         self._broken = False
         self._goes_on = goes_on
         self._went_on: int | None = None  # the step after which something did
+        self._seconds = 0.0  # for this step
 
     def before(self, step: int) -> Iterator[list[Event]]:
         """Keep the workspace before a command; the last events say that it runs now.
@@ -57,7 +58,8 @@ class Keeper:
                 if self._went_on is not None:
                     events = [Checkpointed(self._went_on, "after", taken.number)]
                 events.append(Checkpointed(step, "before", taken.number))
-                events += self._notices(taken, time.monotonic() - began)
+                self._seconds = time.monotonic() - began
+                events += self._notices(taken)
             except CheckpointFault as fault:
                 events = self._broke(fault)
         yield [*events, Executing(step)]
@@ -78,7 +80,8 @@ class Keeper:
             return self._broke(fault), ()
         events: list[Event] = [Checkpointed(step, "after", taken.number)]
         self._went_on = step if self._goes_on() else None
-        return [*events, *self._notices(taken, time.monotonic() - began)], _worth_naming(taken)
+        self._seconds += time.monotonic() - began
+        return [*events, *self._notices(taken)], _worth_naming(taken)
 
     def close(self) -> None:
         self._checkpoints.close()
@@ -88,7 +91,7 @@ class Keeper:
         if self._cancel.reason is not None:
             raise Cancelled("the checkpoint was cut off")
 
-    def _notices(self, taken: Taken, seconds: float) -> Iterator[Event]:
+    def _notices(self, taken: Taken) -> Iterator[Event]:
         """What isn't covered, and what takes long; each said once."""
         if taken.left_out:
             text = "Undo leaves out, for their size or because they can't be read: {}."
@@ -96,9 +99,10 @@ class Keeper:
         if taken.unkept:
             text = "Undo can't bring back, too large or not readable: {}."
             yield from self._once("unkept", text, taken.unkept)
-        if seconds > SLOW_S and "slow" not in self._said:
+        if self._seconds > SLOW_S and "slow" not in self._said:
             self._said.add("slow")
-            yield Noticed("undo", f"Keeping the workspace for undo took {seconds:.1f} s.")
+            text = f"Keeping the workspace for undo took {self._seconds:.1f} s in this step."
+            yield Noticed("undo", text)
 
     def _once(self, key: str, text: str, paths: tuple[str, ...]) -> Iterator[Event]:
         new = [path for path in paths if f"{key} {path}" not in self._said]
@@ -148,3 +152,13 @@ def open_keeper(
     """The keeper of a workspace, its store in that folder; CheckpointFault when it can't be."""
     objects = Objects(store)
     return Keeper(objects, Checkpoints(root, objects, tree=tree), cancel, goes_on)
+
+
+def opened_or_said(
+    store: Path, root: Path, cancel: Cancel, *, tree: str, goes_on: Callable[[], bool]
+) -> tuple[Keeper | None, list[str]]:
+    """The keeper of a workspace, or a line that says why nothing can be undone."""
+    try:
+        return open_keeper(store, root, cancel, tree=tree, goes_on=goes_on), []
+    except CheckpointFault as fault:
+        return None, [f"Nothing in this run can be undone. {fault}"]

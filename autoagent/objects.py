@@ -51,6 +51,8 @@ def told(what: str) -> Iterator[None]:
         full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         reason = "the disk is full" if full else str(error)
         raise CheckpointFault(f"{what}: {reason}.") from error
+    except BrokenPipeError:
+        raise  # nobody reads what is printed: no fault of the store
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else error.strerror or str(error)

@@ -71,9 +71,11 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             Option("--protect", "inside", "PATH", "no command can change it (repeatable)"),
             Option("--allow-read", "paths", "PATH", "commands may also read this (repeatable)"),
             Option("--allow-write", "paths", "PATH", "commands may also write here (repeatable)"),
+            Option("--allow-host", "hosts", "H", "commands may reach H or H:PORT (repeatable)"),
+            Option("--allow-packages", "flag", "", "commands may reach pip's, uv's, npm's indexes"),
             Option("--network", "flag", "", "commands may reach every host"),
             Option("--pass-env", "names", "NAME", "commands see this variable (repeatable)"),
-            Option("--sandbox", "auto|bubblewrap|none", "", "the kind of cage (auto)"),
+            Option("--sandbox", "auto|bubblewrap|landlock|none", "", "the kind of cage (auto)"),
             Option("--unsafe", "flag", "", "run even when there is no cage"),
             Option("--dry-run", "flag", "", "work on a copy; ends with the difference"),
         ),
@@ -116,6 +118,8 @@ _CAGE = _SETTINGS | {
     "protect",
     "allow_read",
     "allow_write",
+    "allow_host",
+    "allow_packages",
     "network",
     "pass_env",
     "sandbox",
@@ -233,7 +237,7 @@ def _parser(own: tuple[Option, ...]) -> argparse.ArgumentParser:
         elif option.kind == "resume":
             parser.add_argument(*option.flags, dest=option.key, nargs="?", const="")
         else:
-            repeats = option.kind in {"lines", "names", "paths", "inside"}
+            repeats = option.kind in {"lines", "names", "paths", "inside", "hosts"}
             action = "append" if repeats else "store"
             parser.add_argument(*option.flags, dest=option.key, action=action)
     return parser

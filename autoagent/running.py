@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoagent.errors import StateError
-from autoagent.events import Event, Executed, Executing
+from autoagent.events import Event, Executed, Executing, Noticed
 from autoagent.history import RESULT_SHARE, shortened
 from autoagent.observation import head_of
 from autoagent.tokens import Counter
@@ -18,6 +18,7 @@ from commands.control import about_of
 
 if TYPE_CHECKING:
     from autoagent.keeping import Keeper
+    from commands.sandbox.wayout import WayOut
 
 _CHANGING = frozenset({"change", "execute"})
 _ALL_SECTIONS_SHARE = 1 / 4
@@ -62,13 +63,15 @@ class ResultFiles:
 @dataclass(frozen=True, slots=True)
 class Runner:
     """Runs commands. `clean` takes secrets out of foreign text where it enters; `keeper`
-    keeps the workspace as it is before and after what can change it."""
+    keeps the workspace as it is before and after what can change it; `way` knows the hosts
+    that commands asked for."""
 
     context: Context
     results: ResultFiles
     count: Counter
     clean: Callable[[str], str]
     keeper: "Keeper | None"
+    way: "WayOut | None" = None
 
     def before(self, step: int, spec: CommandSpec, *, proves: bool) -> Iterator[list[Event]]:
         """The events before a command runs; `proves`: at its end proofs are run."""
@@ -96,7 +99,19 @@ class Runner:
             kept, paths = self.keeper.after(step)
             if spec.effect == "execute":
                 result = _with_changes(result, paths)
-        return [self.executed(step, spec.name, dict(args), result, window, seconds), *kept]
+        executed = self.executed(step, spec.name, dict(args), result, window, seconds)
+        return [executed, *kept, *self._hosts()]
+
+    def _hosts(self) -> list[Event]:
+        """The hosts that commands asked for; of a refused one the model is told."""
+        contacts = self.way.contacts() if self.way else []
+        return [
+            Noticed("host", self.clean(contact.refused), told=True)
+            if contact.refused
+            else Noticed("host", f"a command reached {host}", key=host)
+            for contact in contacts
+            if (host := self.clean(contact.host))
+        ]
 
     def executed(
         self,

@@ -32,6 +32,7 @@ from commands.workspace import Workspace
 
 if TYPE_CHECKING:
     from autoagent.keeping import Keeper
+    from commands.sandbox.wayout import WayOut
 
 _VERIFY_TIMEOUT_S = 600.0
 
@@ -64,6 +65,7 @@ class Parts:
     patience: Patience
     cancel: Cancel
     keeper: "Keeper | None" = None
+    way: "WayOut | None" = None
 
 
 class Session:
@@ -199,7 +201,9 @@ class Session:
             model=parts.model,
             caller=Caller(state, parts.model, self.cancel, parts.count, parts.patience),
             catalogue=parts.catalogue,
-            runner=Runner(context, results, parts.count, parts.redactor.clean, parts.keeper),
+            runner=Runner(
+                context, results, parts.count, parts.redactor.clean, parts.keeper, parts.way
+            ),
             memory=parts.memory,
             proof=Proof(state.verify, parts.cage, self.cancel, timeout_s, parts.redactor.clean),
             cancel=self.cancel,

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from autoagent import secrets, sources
 from autoagent.errors import ConfigError
@@ -14,6 +14,9 @@ from autoagent.model import Price
 from autoagent.places import Places, find, workspace_name
 from autoagent.sources import Layer
 from autoagent.values import printable
+
+if TYPE_CHECKING:
+    from commands.fetch import Host
 
 Origin = Mapping[str, str]
 
@@ -35,6 +38,8 @@ DEFAULTS: Mapping[str, Any] = {
     "protect": (),
     "allow_read": (),
     "allow_write": (),
+    "allow_host": (),
+    "allow_packages": False,
     "network": False,
     "pass_env": (),
     "sandbox": "auto",
@@ -95,9 +100,11 @@ class Settings:
     protect: tuple[str, ...]
     allow_read: tuple[Path, ...]
     allow_write: tuple[Path, ...]
+    allow_host: tuple["Host", ...]
+    allow_packages: bool
     network: bool
     pass_env: tuple[str, ...]
-    sandbox: Literal["auto", "bubblewrap", "none"]
+    sandbox: Literal["auto", "bubblewrap", "landlock", "none"]
     unsafe: bool
     dry_run: bool
     memory: str | None  # a name for `places.memory`; None: no long-term memory

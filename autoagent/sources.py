@@ -27,6 +27,7 @@ _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "model": ("SMART_LLM",),
     "embedding_model": ("EMBEDDING_MODEL",),
     "temperature": ("TEMPERATURE",),
+    "allow_host": ("AUTOAGENT_ALLOW_HOSTS",),
 }
 KIND = {key: option.kind for key, option in OPTIONS.items()}
 KIND |= {key: kind for key, (kind, _) in _VARIABLES_ONLY.items()}

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from autoagent import __version__, prompt, sessions
+from autoagent.caging import make_cage, make_way_out
 from autoagent.calling import Patience
 from autoagent.catalog import OPENAI_URL
 from autoagent.choosing import Chosen, chosen
 from autoagent.ending import NOT_RUNNABLE, Proof
-from autoagent.errors import ConfigError, RefusedError, StateError
+from autoagent.errors import ConfigError, StateError
 from autoagent.events import Changed, Event, Noticed, Resumed, Started, Verified
 from autoagent.history import RESULT_SHARE, shortened
 from autoagent.journal import Journal, load
@@ -35,7 +36,6 @@ from commands.context import Cage
 from commands.workspace import Workspace
 
 if TYPE_CHECKING:
-    from autoagent.keeping import Keeper
     from autoagent.openai_model import OpenAIModel
 
 _TOOLS = (
@@ -63,41 +63,6 @@ def make_model(settings: Settings, pick: Chosen, session: str, learned: Learned)
         timeout_s=settings.model_timeout_s,
         card=pick.card,
         learned=learned,
-    )
-
-
-def make_cage(
-    settings: Settings, workspace: Workspace, environ: Mapping[str, str], *, attended: bool
-) -> Cage:
-    """The cage of a run, proven by running something in it.
-
-    RefusedError when there is none and nobody is there to agree to each command.
-    """
-    from commands.sandbox.bounds import Bounds, CageFault
-    from commands.sandbox.choose import choose
-
-    bounds = Bounds(
-        root=workspace.root,
-        protected=workspace.protected_paths,
-        masked=workspace.masked_paths,
-        hidden=(settings.places.state, settings.places.config),
-        extra_read=settings.allow_read,
-        extra_write=settings.allow_write,
-        network=settings.network,
-        pass_env=settings.pass_env,
-        quarantine=settings.places.state / "quarantine",
-    )
-    reason = "--sandbox none was asked for."
-    if settings.sandbox != "none":
-        try:
-            return choose("bubblewrap", bounds, environ)
-        except CageFault as fault:
-            reason = str(fault)
-    if settings.unsafe or (attended and settings.sandbox != "bubblewrap"):
-        return choose("none", bounds, environ)
-    raise RefusedError(
-        f"There is no cage for commands: {reason} Install bubblewrap (apt install bubblewrap), "
-        "or accept that commands can do all that you can: --unsafe."
     )
 
 
@@ -256,6 +221,11 @@ def _as_before(settings: Settings, state: State) -> Settings:
     def typed(key: str) -> bool:
         return settings.sources[key].startswith("-")
 
+    if settings.dry_run and typed("dry_run") and not state.started.dry_run:
+        raise ConfigError(
+            f"Session {state.started.session} works in the workspace itself: --dry-run is for "
+            "a new one."
+        )
     limits = state.limits
     kept: dict[str, object] = {"dry_run": state.started.dry_run}
     if not typed("max_steps"):
@@ -311,14 +281,23 @@ def _parts(
     stack: ExitStack,
 ) -> tuple[Parts, list[str]]:
     """What a session is made of, and what a person should know of it."""
+    from autoagent.copying import copied
+    from autoagent.keeping import opened_or_said
     from commands.sandbox.choose import describe
 
     settings = inputs.settings
-    root = _copy(settings, session) if settings.dry_run else settings.workspace
+    root, tree = settings.workspace, ""
+    store = settings.places.checkpoints(root)
+    if settings.dry_run:
+        root, tree = settings.places.copy(session, root), session
+        copied(settings.workspace, store, root)
     workspace = Workspace(root, protected=settings.protect)
-    cage = make_cage(settings, workspace, inputs.environ, attended=inputs.attended)
+    way = make_way_out(settings, workspace.root, inputs.environ)
+    if way:
+        stack.enter_context(way)
+    cage = make_cage(settings, workspace, inputs.environ, attended=inputs.attended, way=way)
     stack.callback(cage.close)
-    notices = [describe(cage)]
+    notices = [describe(cage), *(way.notices if way else ())]
     try:
         commands = catalogue(interactive=asks_user, disabled=settings.disable)
     except CommandError as error:
@@ -328,9 +307,12 @@ def _parts(
         memory, said = _memory(settings, session, count, stack)
         notices += said
     redactor = Redactor(settings.secrets)
-    tree = session if settings.dry_run else ""
-    keeper, said = _keeper(settings, workspace, tree, inputs.cancel, cage, stack)
+    keeper, said = opened_or_said(
+        store, root, inputs.cancel, tree=tree, goes_on=lambda: cage.lasting.running
+    )
     notices += said
+    if keeper is not None:
+        stack.callback(keeper.close)
     parts = Parts(
         model=model,
         cage=cage,
@@ -344,40 +326,9 @@ def _parts(
         patience=Patience(total_s=_PATIENCE * settings.model_timeout_s),
         cancel=inputs.cancel,
         keeper=keeper,
+        way=way,
     )
     return parts, notices
-
-
-def _copy(settings: Settings, session: str) -> Path:
-    """The copy of the workspace that a dry run works on."""
-    from autoagent.copying import copied
-
-    copy = settings.places.copy(session, settings.workspace)
-    copied(settings.workspace, settings.places.checkpoints(settings.workspace), copy)
-    return copy
-
-
-def _keeper(
-    settings: Settings,
-    workspace: Workspace,
-    tree: str,
-    cancel: Cancel,
-    cage: Cage,
-    stack: ExitStack,
-) -> tuple["Keeper | None", list[str]]:
-    """What keeps the workspace for undo; None and a line when that isn't possible."""
-    from autoagent.keeping import open_keeper
-    from autoagent.objects import CheckpointFault
-
-    store = settings.places.checkpoints(settings.workspace)
-    try:
-        keeper = open_keeper(
-            store, workspace.root, cancel, tree=tree, goes_on=lambda: cage.lasting.running
-        )
-    except CheckpointFault as fault:
-        return None, [f"Nothing in this run can be undone. {fault}"]
-    stack.callback(keeper.close)
-    return keeper, []
 
 
 def _memory(

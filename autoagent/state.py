@@ -132,6 +132,7 @@ class State:
     pattern: Pattern = field(default_factory=Pattern)
     nudged: bool = False  # was told of the repetition that goes on
     refused: list[str] = field(default_factory=list)  # commands that were forbidden
+    hosts: list[str] = field(default_factory=list)  # that commands reached, with ports
     verified: dict[str, Verified] = field(default_factory=dict)  # the newest of each command
     spans: list[Span] = field(default_factory=list)  # of checkpoints, where something changed
     kept: Checkpointed | None = None  # the newest
@@ -176,6 +177,8 @@ class State:
                 self._say(observation.of_fed(event), "words")
             case Noticed():
                 self.noticed |= {event.key} - {""}
+                if event.topic == "host" and event.key and event.key not in self.hosts:
+                    self.hosts.append(event.key)
                 self.nudged |= event.topic == "stuck"
                 self._say(observation.of_noticed(event))
             case Verified():

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from autoagent import settings as setting
@@ -97,16 +97,17 @@ def _taking_back(given: argparse.Namespace, settings: Settings, out: Output) -> 
 
 
 def _sandbox(settings: Settings, environ: Mapping[str, str], words: list[str]) -> int:
-    from autoagent.starting import make_cage
+    from autoagent.caging import make_cage, make_way_out
     from commands.cancel import Cancel
     from commands.workspace import Workspace
 
     workspace = Workspace(settings.workspace, protected=settings.protect)
-    cage = make_cage(settings, workspace, environ, attended=False)
-    try:
+    with ExitStack() as stack:
+        if way := make_way_out(settings, workspace.root, environ):
+            stack.enter_context(way)
+        cage = make_cage(settings, workspace, environ, attended=False, way=way)
+        stack.callback(cage.close)
         done = cage.run(words, timeout_s=settings.command_timeout_s, cancel=Cancel())
-    finally:
-        cage.close()
     with suppress(OSError):  # what isn't written stays in the buffer, and main tells
         sys.stdout.buffer.write(done.stdout)
         sys.stdout.buffer.flush()

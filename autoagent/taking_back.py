@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from autoagent.errors import ConfigError
 from autoagent.events import Checkpointed, Event, Span, Undone
 from autoagent.journal import Journal, Loaded, load
 from autoagent.manifest import innards
-from autoagent.objects import Objects
+from autoagent.objects import Objects, told
 from autoagent.places import Places
 from autoagent.restoring import Skipped
 from autoagent.settings import Settings
@@ -97,7 +97,7 @@ def print_difference(
     started = state.started
     assert started is not None
     objects = Objects(places.checkpoints(Path(started.workspace)))
-    try:
+    with closing(objects), told("The checkpoints can't be read"):
         tree = started.session if started.dry_run else ""
         spans = [span for span in state.spans if not (started.dry_run and span.undone)]
         changes, skipped = undo.wishes(Timeline(objects, tree), spans)
@@ -106,8 +106,6 @@ def print_difference(
             show_line(line)
         _name(out, skipped)
         out.line(str(tally), "bold")
-    finally:
-        objects.close()
 
 
 @dataclass(slots=True)
@@ -174,6 +172,7 @@ def _opened(settings: Settings, wanted: str) -> Iterator[_Held]:
     workspace = Path(found.started.workspace)
     with ExitStack() as stack:
         stack.callback(sessions.Lock(found.folder).release)
+        stack.enter_context(told("The checkpoints can't be read"))
         loaded = load(found.journal)
         objects = Objects(places.checkpoints(workspace))
         stack.callback(objects.close)

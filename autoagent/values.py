@@ -5,12 +5,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autoagent.errors import ConfigError
 from autoagent.model import Price
 
-LISTS = frozenset({"lines", "names", "paths", "inside"})
+if TYPE_CHECKING:
+    from commands.fetch import Host
+
+LISTS = frozenset({"lines", "names", "paths", "inside", "hosts"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,12 @@ def _name(text: str) -> str:
     return text
 
 
+def _host(text: str) -> "Host":
+    from commands.fetch import host_from
+
+    return host_from(text)
+
+
 def _memory(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
         raise ValueError
@@ -199,6 +208,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "url": Kind(_url, "an address like https://api.openai.com/v1 or http://localhost:11434/v1"),
     "names": Kind(_name, "a name of letters, digits and _"),
+    "hosts": Kind(_host, "a host like example.org, example.org:8080 or [::1]:8080"),
     "memory": Kind(_memory, "a name of up to 64 letters, digits, dots, hyphens and _, or none"),
     "ports": Kind(_ports, "a list of ports like 11434,8080, or none"),
 }

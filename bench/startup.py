@@ -12,7 +12,7 @@ DONE = says("finish", answer="done")
 REMEMBERED = [says("remember", text=f"The file number {n} holds the greetings.") for n in range(9)]
 
 
-def main(rounds: int = 9) -> None:
+def main(rounds: int = 7) -> None:
     """Print one line a figure; `python bench/startup.py [ROUNDS]`."""
     report_options(2 * rounds + 1)
     with tempfile.TemporaryDirectory() as folder:

@@ -17,7 +17,7 @@ from yardstick import Answer, Driven, FakeOpenAI, client, drive, environ, figure
 from autoagent.tokens import MESSAGE_OVERHEAD, estimate
 
 STEPS = 50
-LONG = 500  # steps, in a window so small that the history is cut again and again
+LONG = 300  # steps, in a window so small that the history is cut again and again
 WINDOW = 8000
 ALONE = [
     *("bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from fake_openai import Answer, FakeOpenAI  # noqa: E402
+from fake_openai import Answer as Answer  # noqa: E402
+from fake_openai import FakeOpenAI as FakeOpenAI  # noqa: E402
 
 # Until the client stands; what the process takes to end isn't part of it.
 CLIENT = """

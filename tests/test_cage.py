@@ -211,7 +211,7 @@ def test_a_cage_that_cannot_be_built_says_why(home: Path, root: Path) -> None:
     cage("bubblewrap", Bounds(root), home)
 
     with pytest.raises(CageFault, match="no/such/folder"):
-        choose("auto", Bounds(root, extra_read=[Path("/no/such/folder")]), environment(home))
+        choose("bubblewrap", Bounds(root, extra_read=[Path("/no/such/folder")]), environment(home))
 
 
 def test_no_cage_is_taken_when_it_is_asked_for_by_name(home: Path, root: Path) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,22 +95,21 @@ def test_an_unchanged_tree_makes_no_new_checkpoint(root: Path, objects: Objects)
     assert (second.number, second.changed) == (first.number, ())
 
 
-def test_a_change_in_the_same_tick_of_the_clock_is_seen(root: Path, objects: Objects) -> None:
-    """Same size, same times, same inode: git calls such an entry racily clean."""
-    path = root / "a"
+def test_a_file_that_changed_a_moment_ago_is_read_again_whatever_stat_says(
+    root: Path, objects: Objects
+) -> None:
+    """Same size, same times, same inode: git calls such an entry racily clean. Where the
+    kernel's stamps are finer than a tick it can't be provoked, so what is known is made old."""
+    (root / "a").write_text("new")
     checkpoints = Checkpoints(root, objects)
-    missed = []
-    for turn in range(40):
-        path.write_text(f"{turn:04}")
-        checkpoints.take()
-        before = path.stat()
-        path.write_text(f"{turn + 1:04}")
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    checkpoints.take()
+    known = checkpoints.known["a"]
+    old = replace(known.node, digest=objects.put(b"old"))
+    checkpoints.known["a"] = replace(known, node=old)
 
-        if checkpoints.take().changed != ("a",):
-            missed.append(turn)
+    taken = checkpoints.take()
 
-    assert missed == []
+    assert (known.sure, taken.changed) == (False, ("a",))
 
 
 @pytest.mark.parametrize(
@@ -296,13 +296,13 @@ def has_grown(store: Path, size: int) -> bool:
     return sum(path.stat().st_size for path in store.glob("store.sqlite*")) >= size
 
 
-@pytest.mark.parametrize("written", [0, 100_000, 500_000, 1_000_000, 2_000_000])
+@pytest.mark.parametrize("written", [0, 200_000, 1_000_000, 2_000_000])
 def test_killed_while_it_takes_a_checkpoint_the_store_stays_usable(
     tmp_path: Path, root: Path, written: int
 ) -> None:
     """Either the whole checkpoint is there, or none of it."""
-    for number in range(1500):
-        (root / str(number)).write_text(f"{number}" * 200)
+    for number in range(400):
+        (root / str(number)).write_text(f"{number}" * 2000)
     (root / "large").write_bytes(os.urandom(3 * LARGE_BYTES))
     with subprocess.Popen(
         [sys.executable, "-c", TAKING, str(root), str(tmp_path / "store")],
@@ -321,7 +321,7 @@ def test_killed_while_it_takes_a_checkpoint_the_store_stays_usable(
 
     number = checkpoints.take().number
 
-    whole = sorted([*map(str, range(1500)), "large"])
+    whole = sorted([*map(str, range(400)), "large"])
     assert Timeline(objects, "").changed(0, number) == whole
     nodes = [Timeline(objects, "").at(path, number) for path in whole]
     contents = [b"".join(objects.pieces(n.digest)) for n in nodes if n is not None and n.digest]

@@ -57,7 +57,7 @@ def history(first: list[Change]) -> Iterator[History]:
         objects.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
 @given(first=st.lists(changes, max_size=12), run=steps, to=st.integers(0, 100))
 def test_an_undo_brings_back_every_byte_mode_link_and_folder_of_any_step(
     first: list[Change], run: list[list[Change]], to: int
@@ -77,7 +77,7 @@ def test_an_undo_brings_back_every_byte_mode_link_and_folder_of_any_step(
         assert (picture(tree.root), again.skipped) == (last, ())
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=15, deadline=None, suppress_health_check=SLOW)
 @given(run=steps, mine=st.lists(changes, min_size=1, max_size=5), to=st.integers(0, 100))
 def test_what_a_person_changed_afterwards_is_left_alone_and_named(
     run: list[list[Change]], mine: list[Change], to: int
@@ -100,7 +100,7 @@ def test_what_a_person_changed_afterwards_is_left_alone_and_named(
         assert not touched & set(done.paths)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=15, deadline=None, suppress_health_check=SLOW)
 @given(run=steps, mine=st.lists(changes, max_size=5), to=st.integers(0, 100))
 def test_an_undo_by_force_can_be_taken_back_as_well(
     run: list[list[Change]], mine: list[Change], to: int
@@ -119,7 +119,7 @@ def test_an_undo_by_force_can_be_taken_back_as_well(
         assert picture(tree.root) == before
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=15, deadline=None, suppress_health_check=SLOW)
 @given(first=st.lists(changes, max_size=12), run=steps)
 def test_a_new_process_finds_the_tree_as_it_was_left(
     first: list[Change], run: list[list[Change]]

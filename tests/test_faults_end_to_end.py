@@ -354,7 +354,7 @@ def test_without_a_cage_nothing_runs_unless_that_is_asked_for(tmp_path: Path) ->
         without = Program(folder_of(tmp_path, "without"), server.base_url, front=hidden)
         program = Program(folder_of(tmp_path, "with"), server.base_url)
         missing, declined, accepted = at_once(
-            (without, [*GOAL, "--output-format", "json"]),
+            (without, [*GOAL, "--sandbox", "bubblewrap", "--output-format", "json"]),
             (program, [*GOAL, "--sandbox", "none"]),
             (program, [*GOAL, "--sandbox", "none", "--unsafe"]),
         )

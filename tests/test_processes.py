@@ -142,10 +142,14 @@ def test_the_end_of_the_session_ends_them(kind: Wanted, home: Path, root: Path) 
 
 @KINDS
 def test_too_much_output_ends_one(kind: Wanted, home: Path, root: Path) -> None:
-    """An endless log costs a processor all night."""
+    """An endless log that nobody reads costs a processor all night."""
     ctx = context(cage(kind, Bounds(root, limits=Limits(output_bytes=100_000)), home), root)
+    marker = uuid4().hex
 
-    start_process.run(ctx, "yes")
+    start_process.run(ctx, f"exec -a {marker} yes")
+    for _ in range(10_000):
+        if not named(marker):
+            break
     end = until_over(ctx, 1)[-1]
 
     assert (end.note, end.ok) == ("process 1: stopped: too much output", False)

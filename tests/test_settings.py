@@ -198,7 +198,8 @@ def test_paths_in_a_file_start_where_the_file_is(workspace: Path) -> None:
         ),
         (
             ["--sandbox", "bublewrap"],
-            "--sandbox: 'bublewrap' isn't one of auto, bubblewrap, none. Did you mean bubblewrap?",
+            "--sandbox: 'bublewrap' isn't one of auto, bubblewrap, landlock, none."
+            " Did you mean bubblewrap?",
         ),
         (["--pass-env", "A=1"], "--pass-env: 'A=1' isn't a name of letters, digits and _."),
         (["-g", " "], "--goal: ' ' isn't a text."),
@@ -257,7 +258,7 @@ def test_a_broken_key_is_refused_and_not_repeated(workspace: Path) -> None:
         ("max_cost = nan", "'nan' isn't an amount in US dollars, like 2.50"),
         ("model = 5", "5 isn't a text in quotes"),
         ("network = 'yes'", "'yes' isn't true or false"),
-        ("sandbox = 1", "1 isn't one of auto, bubblewrap, none in quotes"),
+        ("sandbox = 1", "1 isn't one of auto, bubblewrap, landlock, none in quotes"),
         ("disable = [1]", "1 isn't a name of letters, digits and _ in quotes"),
         ("model = ", "isn't TOML: "),
     ],

@@ -7,15 +7,18 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from autoagent.checkpoint import Checkpoints
-from autoagent.events import Span
+from autoagent.events import Checkpointed, Executing, Noticed, Span
+from autoagent.keeping import Keeper
 from autoagent.objects import Objects
 from autoagent.undo import NOT_KEPT_NOW, settled, undo
-from tests.fake_openai import FakeOpenAI
+from commands.cancel import Cancel
+from tests.fake_openai import Body, FakeOpenAI
 from tests.program import Done, Program, of_type, says
 from tests.trees import picture
 
@@ -128,15 +131,23 @@ def test_what_a_person_changed_between_steps_is_what_an_undo_goes_back_to(
     assert picture(program.workspace) == {}
 
 
-def test_what_a_process_beside_the_commands_wrote_is_undone_as_well(tmp_path: Path) -> None:
-    """Issue 3: background processes included; its writes between two steps are the agent's."""
-    line = "echo 1 > log; until [ -e go ]; do :; done; echo 2 >> log; rm go; exec sleep 60"
-    program, _ = worked(
-        tmp_path,
-        says("start_process", command_line=line),
-        shell("touch go; while [ -e go ]; do :; done; cat log"),
-        shell("touch end"),
-    )
+def test_what_a_process_beside_the_commands_writes_between_them_is_undone_as_well(
+    tmp_path: Path,
+) -> None:
+    """Issue 3: background processes included. It writes while the model thinks."""
+    log = tmp_path / "work" / "log"
+
+    def once_written(body: Body) -> str:
+        (tmp_path / "work" / "pipe").write_text("go\n")
+        while not log.exists():
+            pass
+        return shell("echo 2 >> log")
+
+    line = "read line < pipe; echo 1 > log; exec sleep 60"
+    start = says("start_process", command_line=line)
+    with FakeOpenAI([shell("mkfifo pipe"), start, once_written, DONE]) as server:
+        program = Program(tmp_path, server.base_url)
+        program.run("--goal", "go")
 
     done = program.run("undo", "--to", "0")
 
@@ -248,6 +259,15 @@ def test_a_dry_run_never_copies_secrets(tmp_path: Path) -> None:
     assert [path for path in held if SECRET.encode() in path.read_bytes()] == []
 
 
+def test_a_session_that_worked_for_real_does_not_become_a_dry_run(tmp_path: Path) -> None:
+    """Its steps were made in the workspace; a copy from now on would be neither."""
+    program, _ = worked(tmp_path, shell("echo > a"))
+
+    done = program.run("--resume", "--dry-run", "--goal", "more")
+
+    assert (done.code, "works in the workspace itself" in done.err) == (2, True)
+
+
 def test_only_a_dry_run_can_be_applied(tmp_path: Path) -> None:
     program, _ = worked(tmp_path, shell("echo > a"))
 
@@ -276,23 +296,24 @@ def test_without_a_store_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
     assert picture(program.workspace).keys() == {"a"}
 
 
-def test_a_store_that_breaks_in_mid_run_is_said_once_and_the_run_goes_on(
-    tmp_path: Path,
-) -> None:
-    """What was kept until then can still be undone."""
-    with FakeOpenAI([shell("echo > a"), shell("sleep 0"), shell("echo > b"), DONE]) as server:
-        program = Program(tmp_path, server.base_url)
-        with program.started("--goal", "go", "--output-format", "stream-json") as running:
-            running.until("Checkpointed")
-            running.until("Checkpointed")
-            store = next((program.home / "checkpoints").iterdir())
-            for name in ("store.sqlite", "store.sqlite-wal"):
-                (store / name).write_text("no database " * 100_000)
-            done = running.finish()
+def test_a_store_without_room_is_said_once_and_commands_run_on(tmp_path: Path) -> None:
+    """SQLite's own limit stands for a full disk; what was kept until then stays."""
+    (tmp_path / "tree").mkdir()
+    objects = Objects(tmp_path / "store")
+    keeper = Keeper(objects, Checkpoints(tmp_path / "tree", objects), Cancel())
+    first = [*chain.from_iterable(keeper.before(1)), *keeper.after(1)[0]]
+    objects.connection.execute("PRAGMA max_page_count = 1")
+    (tmp_path / "tree" / "a").write_bytes(os.urandom(500_000))
 
-    said = [line for line in done.err.splitlines() if "nothing can be undone" in line]
-    assert (done.code, len(said)) == (0, 1)
-    assert picture(program.workspace).keys() == {"a", "b"}
+    second = [*chain.from_iterable(keeper.before(2)), *keeper.after(2)[0]]
+    third = [*chain.from_iterable(keeper.before(3)), *keeper.after(3)[0]]
+
+    keeper.close()
+    kept, after = Checkpointed(1, "before", 1), Checkpointed(1, "after", 1)
+    assert first == [kept, Executing(1), after]
+    notice, *rest = second
+    assert isinstance(notice, Noticed) and "the disk is full" in notice.text
+    assert (rest, third) == ([Executing(2)], [Executing(3)])
 
 
 @pytest.fixture

@@ -198,12 +198,14 @@ def index(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def person(home: Path) -> dict[str, str]:
-    """A person whose pip has no settings of this machine's."""
-    if not (Path(sys.executable).parent / "pip").exists():
+    """A person with pip alone, which has no settings of this machine's."""
+    pip = Path(sys.executable).parent / "pip"
+    if not pip.exists():
         assert "CI" not in os.environ
         pytest.skip("no pip beside this Python")
-    path = f"{Path(sys.executable).parent}:/bin"
-    return {"HOME": str(home), "PATH": path, "PIP_CONFIG_FILE": os.devnull}
+    (home / "bin").mkdir()
+    (home / "bin/pip").symlink_to(pip)
+    return {"HOME": str(home), "PATH": str(home / "bin"), "PIP_CONFIG_FILE": os.devnull}
 
 
 def test_a_package_is_installed_through_allow_packages(

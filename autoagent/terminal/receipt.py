@@ -65,7 +65,7 @@ def result_object(state: State, journal_hash: str) -> dict[str, Any]:
         "cost_usd": None if spent.unpriced else round(spent.cost, 6),
         "model": state.model,
         "files_changed": files_changed(state),
-        "hosts": [],
+        "hosts": list(state.hosts),
         "refused": list(state.refused),
         "error": None if done else stopped.answer,
         "resume": stopped.go_on or None,
@@ -126,7 +126,7 @@ def _hosts(state: State, network: bool) -> str:
     assert state.started is not None
     if network or state.started.cage == "none":
         return "not recorded: commands could reach any"
-    return "none but the model's"
+    return _listed(state.hosts) or "none but the model's"
 
 
 def _listed(names: list[str]) -> str:

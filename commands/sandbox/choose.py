@@ -1,15 +1,17 @@
 """Which cage a session gets, chosen by running something in it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
 from commands.context import Cage
 from commands.sandbox import seccomp
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.bubblewrap import Bubblewrap
+from commands.sandbox.landlock import Landlock
 from commands.sandbox.none import NoCage
 
-Wanted = Literal["auto", "bubblewrap", "none"]
+Wanted = Literal["auto", "bubblewrap", "landlock", "none"]
 
 
 def choose(wanted: Wanted, bounds: Bounds, env: Mapping[str, str]) -> Cage:
@@ -19,14 +21,28 @@ def choose(wanted: Wanted, bounds: Bounds, env: Mapping[str, str]) -> Cage:
     """
     if wanted == "none":
         return NoCage(bounds, env)
-    reason = ""
-    for tight in (True, False):
-        cage = Bubblewrap(bounds, env, tight=tight, seccomp=_filter())
-        reason = cage.probe()
-        if not reason:
+    makers: dict[str, list[Callable[[], Bubblewrap | Landlock]]] = {
+        "bubblewrap": [partial(_bubblewrap, bounds, env, tight) for tight in (True, False)],
+        "landlock": [partial(Landlock, bounds, env)],
+    }
+    reasons: dict[str, None] = {}  # each once
+    for make in (
+        makers[wanted] if wanted != "auto" else [m for each in makers.values() for m in each]
+    ):
+        try:
+            cage = make()
+        except CageFault as fault:
+            reasons[str(fault)] = None
+            continue
+        if not (reason := cage.probe()):
             return cage
         cage.close()
-    raise CageFault(reason)
+        reasons[reason] = None
+    raise CageFault(" ".join(reasons))
+
+
+def _bubblewrap(bounds: Bounds, env: Mapping[str, str], tight: bool) -> Bubblewrap:
+    return Bubblewrap(bounds, env, tight=tight, seccomp=_filter())
 
 
 def _filter() -> bytes:
@@ -38,16 +54,24 @@ def _filter() -> bytes:
 
 def describe(cage: Cage) -> str:
     """One line for the person: which cage it is, what it gives and what it lacks."""
+    if isinstance(cage, Landlock):
+        return _described(cage, "cannot read your home folder", cage.lacks())
     if not isinstance(cage, Bubblewrap):
         return "Cage: none. Commands run as you: they can write, read and contact everything."
-    network = "the whole network" if cage.network else "no network"
     lacks = [
         *([] if cage.filtered else ["no filter of system calls"]),
         *([] if cage.sized else ["temporary files not limited"]),
         *([] if cage.tight else ["further user namespaces possible"]),
     ]
+    return _described(cage, "see neither your home folder nor other processes", lacks)
+
+
+def _described(cage: Bubblewrap | Landlock, unseen: str, lacks: list[str]) -> str:
+    let_out = cage.bounds.outlet and isinstance(cage, Bubblewrap)
+    outlet = "no network but the allowed hosts" if let_out else "no network"
+    network = "the whole network" if cage.network else outlet
     lacking = f" ({'; '.join(lacks)})" if lacks else ""
     return (
-        f"Cage: bubblewrap. Commands write in the workspace only, have {network} and see "
-        f"neither your home folder nor other processes{lacking}."
+        f"Cage: {cage.kind}. Commands write in the workspace only, have {network} and "
+        f"{unseen}{lacking}."
     )

@@ -1,0 +1,69 @@
+"""From settings to a cage for the commands of a run, and the hosts that they may reach."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoagent.errors import RefusedError
+from autoagent.settings import Settings
+from commands.context import Cage
+from commands.workspace import Workspace
+
+if TYPE_CHECKING:
+    from commands.sandbox.wayout import WayOut
+
+
+def make_way_out(settings: Settings, root: Path, environ: Mapping[str, str]) -> "WayOut | None":
+    """The proxy to the hosts that commands may reach; None when they are none, or all."""
+    if settings.network or not (settings.allow_host or settings.allow_packages):
+        return None
+    from commands.sandbox.bounds import CageFault
+    from commands.sandbox.packages import Packages, packages
+    from commands.sandbox.wayout import WayOut
+
+    found = packages(environ, root) if settings.allow_packages else Packages()
+    try:
+        return WayOut(settings.allow_host, environ, packages=found)
+    except CageFault as fault:
+        raise RefusedError(str(fault)) from fault
+
+
+def make_cage(
+    settings: Settings,
+    workspace: Workspace,
+    environ: Mapping[str, str],
+    *,
+    attended: bool,
+    way: "WayOut | None" = None,
+) -> Cage:
+    """The cage of a run, proven by running something in it; `way` is its way out.
+
+    RefusedError when there is none and nobody is there to agree to each command.
+    """
+    from commands.sandbox.bounds import Bounds, CageFault
+    from commands.sandbox.choose import choose
+
+    bounds = Bounds(
+        root=workspace.root,
+        protected=workspace.protected_paths,
+        masked=workspace.masked_paths,
+        hidden=(settings.places.state, settings.places.config),
+        extra_read=(*settings.allow_read, *(way.certificates if way else ())),
+        extra_write=settings.allow_write,
+        network=settings.network,
+        outlet=way.outlet if way else None,
+        pass_env=settings.pass_env,
+        quarantine=settings.places.state / "quarantine",
+    )
+    reason = "--sandbox none was asked for."
+    if settings.sandbox != "none":
+        try:
+            return choose(settings.sandbox, bounds, environ)
+        except CageFault as fault:
+            reason = str(fault)
+    if settings.unsafe or (attended and settings.sandbox in ("auto", "none")):
+        return choose("none", bounds, environ)
+    raise RefusedError(
+        f"There is no cage for commands: {reason} Install bubblewrap (apt install bubblewrap), "
+        "or accept that commands can do all that you can: --unsafe."
+    )
