@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoagent.errors import RefusedError
+from autoagent.events import Noticed
 from autoagent.settings import Settings
 from commands.context import Cage
 from commands.workspace import Workspace
@@ -67,3 +68,12 @@ def make_cage(
         f"There is no cage for commands: {reason} Install bubblewrap (apt install bubblewrap), "
         "or accept that commands can do all that you can: --unsafe."
     )
+
+
+def reachable(way: "WayOut | None", cage: Cage) -> list[Noticed]:
+    """What the model must know of the hosts that commands may reach."""
+    if way is None or cage.kind != "bubblewrap":
+        return []
+    hosts = ", ".join(way.hosts)
+    text = f"commands reach these hosts alone, by a proxy that is set for them: {hosts}"
+    return [Noticed("host", text, told=True)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from autoagent import __version__, prompt, sessions
-from autoagent.caging import make_cage, make_way_out
+from autoagent.caging import make_cage, make_way_out, reachable
 from autoagent.calling import Patience
 from autoagent.catalog import OPENAI_URL
 from autoagent.choosing import Chosen, chosen
@@ -32,7 +32,6 @@ from autoagent.tokens import Counter, counter_for
 from commands.builtin import catalogue
 from commands.cancel import Cancel
 from commands.command import CommandError
-from commands.context import Cage
 from commands.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -121,7 +120,9 @@ def begin(
             version=__version__,
             goals=tuple(parts.redactor.clean(goal) for goal in goals),
             system=prompt.system_text(
-                parts.catalogue, interactive=inputs.attended, network=settings.network
+                parts.catalogue,
+                interactive=inputs.attended,
+                network=settings.network or parts.way is not None,
             ),
             opening=parts.redactor.clean(
                 prompt.opening_text(
@@ -150,7 +151,7 @@ def begin(
             dry_run=settings.dry_run,
             secret=secret,
         )
-        first: list[Event] = [started, *_noticed(notices)]
+        first: list[Event] = [started, *_noticed(notices), *reachable(parts.way, parts.cage)]
         rung = learned.facts(pick.base_url or OPENAI_URL, pick.model).format
         first += [Changed(format=rung)] if rung != "text" else []
         first += _first_proof(settings, parts, pick.window)
@@ -206,7 +207,7 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
             version=__version__,
         )
         notices = [*pick.notices, *settings.notices, *notices]
-        first: list[Event] = [resumed, *_noticed(notices)]
+        first: list[Event] = [resumed, *_noticed(notices), *reachable(parts.way, parts.cage)]
         journal = Journal(found.journal, loaded)
         stack.callback(journal.close)
         note = _noting(learned, pick)

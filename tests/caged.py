@@ -12,7 +12,7 @@ from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.choose import Wanted, choose
 
 SECRET = "sk-the-secret-that-nobody-may-see"
-KINDS = pytest.mark.parametrize("kind", ["bubblewrap", "none"])
+KINDS = pytest.mark.parametrize("kind", ["bubblewrap", "landlock", "none"])
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -7,16 +7,14 @@ from pathlib import Path
 import pytest
 
 from autoagent import history
-from autoagent.approval import Answer
+from autoagent.ending import Proof
 from autoagent.events import (
     Changed,
     Checkpointed,
     Cut,
-    Decided,
     Event,
     Executed,
     Executing,
-    Fed,
     Refused,
     Replied,
     Reserved,
@@ -26,12 +24,13 @@ from autoagent.events import (
     Verified,
 )
 from autoagent.model import Cancelled, Completion, FormatRefused, TooLong, Usage
-from autoagent.reply import Reply
 from autoagent.scripted import Scripted
 from autoagent.state import fold
 from autoagent.tokens import estimate
-from commands.cancel import Reason
-from tests.runs import DONE, Mind, Run, prompt_text, says
+from commands.cancel import Cancel, Reason
+from commands.sandbox.bounds import Bounds
+from commands.sandbox.none import NoCage
+from tests.runs import DONE, PATH, Mind, Run, prompt_text, says
 
 
 def _end(events: list[Event]) -> Stopped:
@@ -231,6 +230,16 @@ def test_the_first_failing_proof_ends_the_proving(tmp_path: Path) -> None:
     assert not (tmp_path / "workspace" / "second").exists()
 
 
+def test_a_proof_that_the_cage_cannot_run_proves_nothing(tmp_path: Path) -> None:
+    """126, as a shell says of what can't be run; not an error of ours, and never a pass."""
+    cage = NoCage(Bounds(tmp_path / "gone"), {"PATH": PATH})
+
+    (check,) = Proof(["true"], cage, Cancel(), 5.0, str).checks(1)
+
+    assert (check.exit, check.command_line) == (126, "true")
+    assert "could not be started" in check.text
+
+
 def test_giving_up_is_exit_3(tmp_path: Path) -> None:
     """The reason is what the user reads, with a line that goes on."""
     end = _end(list(Run(tmp_path, says("give_up", reason="no such data"))))
@@ -341,128 +350,3 @@ def test_a_count_that_is_far_below_ours_is_not_believed(tmp_path: Path) -> None:
     list(run)
 
     assert run.state.calibration == 1.0
-
-
-# A person who watches.
-
-
-class Reader:
-    """A person with an answer for each question, in order; then they leave."""
-
-    def __init__(self, *answers: Answer, after_interrupt: str | None = None) -> None:
-        self._answers = list(answers)
-        self._after_interrupt = after_interrupt
-        self.asked: list[tuple[int, str]] = []
-        self.said: list[str] = []
-
-    def decide(self, step: int, reply: Reply, scope: str) -> Answer:
-        self.asked.append((step, reply.command.name))
-        return self._answers.pop(0) if self._answers else Answer(None)
-
-    def ask(self, question: str) -> str:
-        return f"an answer to {question}"
-
-    def heard(self) -> list[str]:
-        said, self.said = self.said, []
-        return said
-
-    def interrupted(self) -> str | None:
-        return self._after_interrupt
-
-
-_WRITE = says("write_file", path="a", content="x")
-
-
-def test_a_refusal_of_a_person_reaches_the_model_with_its_reason(tmp_path: Path) -> None:
-    """And the command does not run."""
-    person = Reader(Answer(Decided(1, "refuse", "not that file"), "not that file"))
-    model = Scripted([_WRITE, DONE])
-    run = Run(tmp_path, model=model, person=person)
-
-    events = list(run)
-
-    assert not (run.workspace / "a").exists()
-    assert [e.refused for e in _executed(events)] == [True, False]
-    assert "[the user says]\nnot that file\n[end]" in _last_prompt(model)
-
-
-def test_an_edited_command_is_the_one_that_runs(tmp_path: Path) -> None:
-    """The model is told what ran in the place of its own."""
-    edited = Decided(1, "edit", "edited", "write_file", {"path": "b", "content": "y"})
-    model = Scripted([_WRITE, DONE])
-    run = Run(tmp_path, model=model, person=Reader(Answer(edited)))
-
-    list(run)
-
-    assert (run.workspace / "b").read_text() == "y"
-    assert not (run.workspace / "a").exists()
-    assert '"path": "b"' in _last_prompt(model)
-
-
-def test_reading_and_finishing_ask_nobody(tmp_path: Path) -> None:
-    """Only what changes something is a question."""
-    person = Reader(Answer(Decided(3, "run")))
-
-    list(Run(tmp_path, says("list_files"), says("recall", query="x"), _WRITE, DONE, person=person))
-
-    assert person.asked == [(3, "write_file")]
-
-
-def test_so_many_steps_run_without_a_question_and_not_one_more(tmp_path: Path) -> None:
-    """`y -2` must not be a yes for ever."""
-    person = Reader(*[Answer(Decided(0, "run", count=count)) for count in (2, 0, 0)])
-    writes = [says("write_file", path=f"{n}", content="x") for n in range(4)]
-
-    list(Run(tmp_path, *writes, DONE, person=person))
-
-    assert [step for step, _ in person.asked] == [1, 3, 4]
-
-
-def test_a_person_who_leaves_ends_the_run_and_the_step_waits(tmp_path: Path) -> None:
-    """Resumed, the same command is asked about again, without a new call."""
-    left = list(Run(tmp_path, _WRITE, person=Reader()))
-    person = Reader(Answer(Decided(1, "run")))
-    resumed = Run(tmp_path, DONE, person=person)
-
-    events = list(resumed)
-
-    assert _end(left).exit_code == 130
-    assert person.asked == [(1, "write_file")]
-    assert (resumed.workspace / "a").read_text() == "x"
-    assert _end(events).status == "done"
-
-
-def test_words_after_an_interruption_reach_the_model_and_the_run_goes_on(tmp_path: Path) -> None:
-    """Ctrl-C stops what is running, not the session."""
-    person = Reader(Answer(Decided(1, "run")), after_interrupt="Leave it.")
-    model = Scripted([says("execute_shell", command_line="touch begun; sleep 60"), DONE])
-    run = Run(tmp_path, model=model, person=person)
-    watch = threading.Thread(target=_when_there, args=(run, lambda: run.cancel.set("interrupt")))
-    watch.start()
-
-    events = list(run)
-    watch.join()
-
-    assert Fed("Leave it.") in events
-    assert "[the user says]\nLeave it.\n[end]" in _last_prompt(model)
-    assert _end(events).status == "done"
-
-
-def test_what_a_person_typed_meanwhile_is_fed_before_the_next_call(tmp_path: Path) -> None:
-    """As feedback, never as an answer."""
-    person = Reader()
-    person.said = ["Also look at b."]
-    model = Scripted([DONE])
-
-    list(Run(tmp_path, model=model, person=person))
-
-    assert "[the user says]\nAlso look at b.\n[end]" in _last_prompt(model)
-
-
-def test_a_question_of_the_agents_is_answered_by_the_person(tmp_path: Path) -> None:
-    """Labelled as theirs."""
-    model = Scripted([says("ask_user", question="why?"), DONE])
-
-    list(Run(tmp_path, model=model, person=Reader()))
-
-    assert "[ask_user, person]\nan answer to why?\n[end]" in _last_prompt(model)
