@@ -17,7 +17,7 @@ from autoagent.events import (
     Recalled,
     Stopped,
 )
-from autoagent.longterm import LongTerm, text_of
+from autoagent.longterm import LongTerm, text_of, words_of
 from autoagent.model import Cancelled, Model, ModelFault, Usage
 from autoagent.reading import MOST_REFUSALS, read
 from autoagent.running import Runner, failure
@@ -131,14 +131,14 @@ class Agent:
         if state.recalled_step == step:
             return
         last = state.past[-1] if state.past else None
-        query = text_of(last) if last else "\n".join(state.goals)
+        kept = text_of(last) if last else "\n".join(state.goals)
         if last is None and memory.empty:
             return
-        vectors, usage = yield from self._embedded(step, [query])
+        vectors, usage = yield from self._embedded(step, [kept])
         memory.look_at(state)
         if last is not None:
-            memory.keep(last, vectors.get(query))
-        memos = memory.nearest(query, vectors.get(query), state)
+            memory.keep(last, vectors.get(kept))
+        memos = memory.nearest(words_of(last) if last else kept, vectors.get(kept), state)
         if memos or usage:
             yield [Recalled(step, tuple(memos), usage)]
 

@@ -155,9 +155,15 @@ class Caller:
         )
 
     def _make_room(self) -> Events:
-        """Cut the history when prompt and completion don't fit the window together."""
+        """Cut the history when prompt and completion don't fit the window together.
+
+        Beside a long opening the completion gets a third of what it leaves: to make room for
+        all of it would take a cut at every step.
+        """
         state = self._state
-        while (size := history.size(state, self._count)) + self.cap > state.window:
+        left = state.window - history.standing(state, self._count)
+        wanted = min(self.cap, max(left // 3, budget.SMALLEST_COMPLETION))
+        while (size := history.size(state, self._count)) + wanted > state.window:
             cut = history.cut(state, self._count)
             if cut is None:
                 break

@@ -42,6 +42,13 @@ def size(state: State, count: Counter) -> int:
     return round(raw * state.calibration)
 
 
+def standing(state: State, count: Counter) -> int:
+    """Tokens of what never leaves the prompt, calibrated: system, opening, a person's words."""
+    assert state.started is not None
+    parts = [part for part in state.parts if part.kind in ("opening", "words")]
+    return round((count(state.started.system) + _size(parts, count)) * state.calibration)
+
+
 def _size(parts: list[Part], count: Counter) -> int:
     return sum(count(part.text) + MESSAGE_OVERHEAD for part in parts)
 

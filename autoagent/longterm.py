@@ -152,3 +152,9 @@ def text_of(past: Past) -> str:
     files = f" changed {', '.join(past.changed)}" if past.changed else ""
     said = f"{past.thoughts}\n" if past.thoughts else ""
     return f"{said}{past.name}{about}: {past.note}{files}\n{past.gist}".strip()
+
+
+def words_of(past: Past) -> str:
+    """By which words a step asks for memories: what it thought and did. The result's own
+    words would find whatever else was printed like it, and cost most of the time."""
+    return f"{past.thoughts} {past.name} {past.about} {past.note}"

@@ -125,6 +125,8 @@ class Proxy:
             if self._open <= 2 * most:
                 opening = self._way if self._open <= most else _crowded
                 await Exchange(reader, writer, opening, self._limits).run()
+        except asyncio.CancelledError:
+            pass  # at the end; Python 3.12's streams would log a task that was cancelled
         finally:
             self._open -= 1
             writer.transport.abort()
