@@ -16,6 +16,7 @@ from autoagent.events import (
     Noticed,
     Recalled,
     Stopped,
+    Verified,
 )
 from autoagent.longterm import LongTerm, text_of, words_of
 from autoagent.model import Cancelled, Model, ModelFault, Usage
@@ -258,7 +259,7 @@ class Agent:
         """Done, if every proof holds; a failing one goes back to the model."""
         for check in self.proof.checks(pending.step):
             yield [check]
-            if check.exit != 0:
+            if isinstance(check, Verified) and check.exit != 0:
                 result = self._executed(pending, "finish", {}, self.proof.failed(check))
                 yield [result, *self.runner.after(pending.step)]
                 return

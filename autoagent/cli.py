@@ -39,6 +39,10 @@ def _dispatch(typed: list[str]) -> int:
     from autoagent import options
 
     given = options.parse(typed)
+    if given.command not in ("help", "version"):
+        from autoagent.unreadable import become_unreadable
+
+        become_unreadable()
     match given.command:
         case "help":
             return _print(options.help_text(given.topic))

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from autoagent.budget import ROOM_S, duration
-from autoagent.events import Stopped, Verified
+from autoagent.events import Noticed, Stopped, Verified
 from autoagent.state import State
 from commands.cancel import Cancel, Reason
 from commands.command import CommandError, Result
 from commands.context import Cage, Finished
+from commands.execution import joined, noted
 
 NOT_RUNNABLE = (126, 127)
 """Exit statuses of a shell that found the command but can't run it, or didn't find it."""
@@ -27,8 +28,11 @@ class Proof:
     timeout_s: float
     clean: Callable[[str], str]
 
-    def checks(self, step: int) -> Iterator[Verified]:
-        """Run one after the other; the caller stops at the first that fails."""
+    def checks(self, step: int) -> Iterator[Verified | Noticed]:
+        """Run one after the other; the caller stops at the first that fails.
+
+        What the cage has to tell of one comes before it.
+        """
         for line in self.command_lines:
             argv = ["bash", "-c", line]
             try:
@@ -36,6 +40,7 @@ class Proof:
             except CommandError as fault:  # of the cage: nothing was proven
                 yield Verified(step, line, NOT_RUNNABLE[0], self.clean(str(fault)))
                 continue
+            yield from (Noticed("place", self.clean(notice)) for notice in done.notices)
             text = self.clean(_said(done))
             yield Verified(step, line, done.exit or int(bool(done.stopped)), text, done.seconds)
 
@@ -46,10 +51,10 @@ class Proof:
 
 
 def _said(done: Finished) -> str:
-    """The end of what a check printed, where its verdict stands."""
+    """The end of what a check printed, where its verdict stands, and what the cage tells."""
     text = (done.stdout + done.stderr)[-_SHOWN_BYTES:].decode("utf-8", "replace")
     why = {"time": "stopped by the time limit\n", "cancel": "interrupted\n"}.get(done.stopped, "")
-    return why + text
+    return joined(why + text, noted(done.notices))
 
 
 def ended_by(reason: Reason, state: State, elapsed_s: float) -> Stopped:

@@ -100,7 +100,8 @@ class Runner:
             if spec.effect == "execute":
                 result = _with_changes(result, paths)
         executed = self.executed(step, spec.name, dict(args), result, window, seconds)
-        return [executed, *kept, *self._hosts()]
+        said = (Noticed("place", self.clean(notice)) for notice in result.notices)
+        return [executed, *said, *kept, *self._hosts()]
 
     def _hosts(self) -> list[Event]:
         """The hosts that commands asked for; of a refused one the model is told."""

@@ -375,18 +375,19 @@ def _first_proof(settings: Settings, parts: Parts, window: int) -> list[Event]:
     if not settings.verify:
         return []
     clean = parts.redactor.clean
-    checks: list[Verified] = []
+    checks: list[Event] = []
     for check in Proof(settings.verify, parts.cage, parts.cancel, 600.0, clean).checks(0):
         if parts.cancel.reason is not None:
-            return list(checks)
-        if check.exit in NOT_RUNNABLE:
-            raise ConfigError(
-                f"--verify {check.command_line!r} can't be run (exit {check.exit}): "
-                f"{' '.join(check.text.split())[-300:]}"
-            )
-        checks.append(_short(check, window, parts.count))
-    if any(check.exit for check in checks):
-        return list(checks)
+            return checks
+        if isinstance(check, Verified):
+            if check.exit in NOT_RUNNABLE:
+                why = " ".join(check.text.split())[-300:]
+                said = f"--verify {check.command_line!r} can't be run (exit {check.exit}): {why}"
+                raise ConfigError(said)
+            check = _short(check, window, parts.count)
+        checks.append(check)
+    if any(isinstance(check, Verified) and check.exit for check in checks):
+        return checks
     told = "the verification passes already, before anything was done"
     return [*checks, Noticed("verify", told, told=True)]
 

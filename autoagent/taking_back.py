@@ -150,7 +150,9 @@ class _Held:
         if not known and (done.paths or done.skipped):
             skipped = tuple(one.path for one in done.skipped)
             counts = (len(done.paths), len(skipped))
-            named = (done.paths[:_KEPT], skipped[:_KEPT])
+            # What git keeps for itself comes last: the model reads the first few.
+            paths = sorted(done.paths, key=lambda path: bool(innards(path)))
+            named = (tuple(paths[:_KEPT]), skipped[:_KEPT])
             self._append([Undone(done.what, done.step, done.before, done.after, *named, counts)])
         undo.settled(self.objects, self.name)
 

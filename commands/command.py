@@ -55,7 +55,8 @@ class Result:
 
     `note` stands in the head line ("exit 1, 0.4 s"), `text` below it, whole: the agent
     caps what the model sees. `source` says whose words the text is: workspace, command,
-    web, person, memory. `changed` and `read` are paths relative to the workspace.
+    web, person, memory. `changed` and `read` are paths relative to the workspace. `notices`
+    are what the person must hear, too (something was moved out of the workspace).
     """
 
     text: str = ""
@@ -66,6 +67,7 @@ class Result:
     changed: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()  # instead of text
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def _run(context: Context, argv: list[str], stdin: bytes, timeout_s: float | Non
     notes = [_ending(context, done, limit), f"{done.seconds:.1f} s"]
     notes += [f"timeout_s can be 1 to {LONGEST_S:g}, {limit:g} was taken"] * (limit != wanted)
     notes += ["overwritten lines of stderr left out"] * (shown != stderr)
-    return Result(text=text, note=", ".join(notes), ok=ok)
+    return Result(text=text, note=", ".join(notes), ok=ok, notices=done.notices)
 
 
 def _ending(context: Context, done: Finished, limit_s: float) -> str:

@@ -36,8 +36,10 @@ def read_process(context: Context, id: int) -> Result:
 def stop_process(context: Context, id: int) -> Result:
     """and all it started"""
     seen = context.cage.lasting.stop(id, context.cancel)
-    text = joined(as_text(seen.output), noted(context.cage.notices()))
-    return Result(text, note=f"process {id}: {'has ended' if seen.ended else 'does not end'}")
+    notices = context.cage.notices()
+    text = joined(as_text(seen.output), noted(notices))
+    note = f"process {id}: {'has ended' if seen.ended else 'does not end'}"
+    return Result(text, note, notices=notices)
 
 
 COMMANDS = (start_process, read_process, stop_process)
@@ -46,6 +48,7 @@ COMMANDS = (start_process, read_process, stop_process)
 def _told(context: Context, number: int, seen: Seen) -> Result:
     ended = seen.ended
     state = "runs" if ended is None else exit_note(ended.exit, ended.stopped)
-    text = joined(as_text(seen.output), noted(context.cage.notices()))
+    notices = context.cage.notices()
+    text = joined(as_text(seen.output), noted(notices))
     ok = ended is None or (ended.exit == 0 and not ended.stopped)
-    return Result(text, note=f"process {number}: {state}", ok=ok)
+    return Result(text, note=f"process {number}: {state}", ok=ok, notices=notices)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.trees import Change, Picture, changes, make, picture, steps
 
 from autoagent.checkpoint import Checkpoints
 from autoagent.events import Span
 from autoagent.objects import Objects
 from autoagent.undo import Undoing, settled, undo
+from tests.trees import Change, Picture, changes, make, picture, steps
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 

@@ -79,8 +79,9 @@ def test_a_journal_folds_to_the_state_that_ran_and_its_prompts_only_grow(
     grown = _prefixes(run.loaded())
     for (_, before), (event, after) in pairwise(grown):
         assert isinstance(event, Cut) or after.startswith(before)
-    sent = [prompt_text(prompt) for prompt in mind.prompts]
-    assert [each for each in calls if each in sent] == sent
+    # A run that was dropped right behind a reservation never sent that prompt.
+    rendered = iter(calls)
+    assert all(prompt_text(prompt) in rendered for prompt in mind.prompts)
 
 
 _WORK = [
