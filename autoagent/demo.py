@@ -119,5 +119,6 @@ def demo(settings: Settings, environ: Mapping[str, str], out: Output) -> int:
     for line in (workspace / "report.md").read_text().splitlines():
         out.line(f"  | {line}")
     out.line(f"The journal, every event a line: {session.folder / sessions.JOURNAL}")
+    out.line(f"To try the lines above: export AUTOAGENT_HOME={home}")
     out.line("Now with a model: autoagent --goal '…' (OPENAI_API_KEY or OPENAI_BASE_URL).")
     return stopped.exit_code
