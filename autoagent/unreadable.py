@@ -1,4 +1,4 @@
-"""What keeps the user's other processes from reading this one: its variables, its memory, a core."""
+"""Keeps the user's other processes from reading this one: its variables, memory, core dumps."""
 
 import ctypes
 import resource
