@@ -1,13 +1,15 @@
 """Who must agree to a command: the table of effects, and what a person can answer."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from autoagent.events import Decided
 from autoagent.reply import Command, Reply
 from autoagent.state import State
 from commands.command import CommandSpec
+from commands.guard import ForbiddenPath
 
 _HARMLESS = ("read", "note", "ask", "end")
 
@@ -16,19 +18,26 @@ _HARMLESS = ("read", "note", "ask", "end")
 class Answer:
     """A person's answer to a question about a command.
 
-    `decided` is None when they leave instead. `words` are for the agent.
+    `decided` is None when they leave instead, or first want changes taken back: all after
+    the step `undo`, or the newest one. `words` are for the agent.
     """
 
     decided: Decided | None
     words: str = ""
+    undo: int | Literal["newest"] | None = None
 
 
 class Person(Protocol):
     """Someone at a terminal. Called from the agent's thread; each call returns when they
     answered, and with "leave" when their input ended."""
 
-    def decide(self, step: int, reply: Reply, scope: str) -> Answer:
-        """May this command run? `scope` is what "always" would cover; "" when it can't."""
+    def decide(
+        self, step: int, reply: Reply, scope: str, forbidden: Sequence[ForbiddenPath]
+    ) -> Answer:
+        """May this command run? `scope` is what "always" would cover; "" when it can't.
+
+        `forbidden` are the masked or protected paths that only this answer can open to it.
+        """
         ...
 
     def ask(self, question: str) -> str:

@@ -211,7 +211,7 @@ class Caller:
             case NotListening():
                 pauses, total_s = patience.quick_pauses_s, float("inf")
                 if attempt > len(pauses):
-                    raise ended(f"{fault} Is the server running?")
+                    raise ended(str(fault))
                 wait_s = pauses[attempt - 1]
             case Transient(retry_after_s=asked):
                 pauses, total_s = patience.pauses_s, patience.total_s

@@ -151,7 +151,8 @@ class Refused:
 class Decided:
     """A person, or a rule in their place, decided about the command of the step.
 
-    `count` further steps run without asking; `scope` runs without asking from now on.
+    `count` further steps run without asking; `scope` runs without asking from now on;
+    `paths` are masked or protected ones that this one command may touch.
     """
 
     step: int
@@ -161,6 +162,7 @@ class Decided:
     args: dict[str, Any] | None = None
     count: int = 0
     scope: str = ""
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Pending:
     reply: Reply
     decided: bool = False
     executing: bool = False
+    permitted: tuple[str, ...] = ()  # masked or protected paths that it may touch
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +285,7 @@ class State:
     def _decide(self, event: Decided) -> None:
         self.free_steps = event.count or self.free_steps
         self.always |= {event.scope} - {""}
-        self._pend(decided=event.verdict in ("run", "edit"))
+        self._pend(decided=event.verdict in ("run", "edit"), permitted=event.paths)
         if event.verdict == "edit" and self.pending is not None and event.args is not None:
             command = Command(event.name, event.args)
             self._pend(reply=replace(self.pending.reply, command=command))

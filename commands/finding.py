@@ -14,7 +14,7 @@ from commands.command import CommandError, CommandSpec, Result, command
 from commands.context import Context
 from commands.encoding import encoding_of, plain_lines
 from commands.guard import is_masked
-from commands.workspace import Entry
+from commands.standing import Entry
 
 NOISE = frozenset(
     [

@@ -1,7 +1,8 @@
 """Which paths of a workspace are masked or protected: the one list, for commands and cage."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -23,10 +24,13 @@ SHOWN_ENV = (".env.template", ".env.example", ".env.sample")
 
 
 class ForbiddenPath(Refusal):
-    """A masked or protected path was touched."""
+    """A masked or protected path was touched. `place` is the spelling that told, and `said`
+    is what a person is asked about it."""
 
-    def __init__(self, path: str, why: str) -> None:
+    def __init__(self, path: str, place: str, why: str) -> None:
         super().__init__(f"{shown(path)} is {why}. This refusal is final; take another way.")
+        self.place = place
+        self.said = f"{shown(place)} is {why}"
 
 
 class Guard:
@@ -39,6 +43,16 @@ class Guard:
     def __init__(self, root: Path, own: Sequence[str]) -> None:
         self._root = root
         self._protected = (*PROTECTED, *own)
+        self._permitted: frozenset[str] = frozenset()
+
+    @contextmanager
+    def permitting(self, places: Iterable[str]) -> Iterator[None]:
+        """Meanwhile these places, and no other spelling of them, aren't refused."""
+        before, self._permitted = self._permitted, self._permitted.union(places)
+        try:
+            yield
+        finally:
+            self._permitted = before
 
     def protected_paths(self) -> tuple[str, ...]:
         """Paths that nothing may change, and what they lead to inside where they pass a link."""
@@ -57,24 +71,32 @@ class Guard:
     def refuse_reading(self, path: str, *spellings: str) -> None:
         """ForbiddenPath when one of the spellings ends in a masked name, or `.env` leads there."""
         led = self._led(".env")
-        if any(is_masked(spelling) or (led and spelling == led) for spelling in spellings):
-            raise ForbiddenPath(path, "masked: it holds secrets, so nothing reads or writes it")
+        for spelling in spellings:
+            if is_masked(spelling) or (led and spelling == led):
+                why = "masked: it holds secrets, so nothing reads or writes it"
+                self._refuse(path, spelling, why)
 
     def refuse_change(self, path: str, *spellings: str) -> None:
         """ForbiddenPath when one of the spellings is masked, protected or beneath protection."""
         self.refuse_reading(path, *spellings)
         protected = [guarded.casefold() for guarded in self.protected_paths()]
-        for folded in map(str.casefold, spellings):
+        for spelling in spellings:
+            folded = spelling.casefold()
             if ".git" in folded.split("/"):
-                raise ForbiddenPath(path, "protected: only git changes git's own files")
-            if any(g == "." or f"{folded}/".startswith(f"{g}/") for g in protected):
-                raise ForbiddenPath(path, "protected from change")
+                self._refuse(path, spelling, "protected: only git changes git's own files")
+            elif any(g == "." or f"{folded}/".startswith(f"{g}/") for g in protected):
+                self._refuse(path, spelling, "protected from change")
 
     def refuse_parent(self, path: str, true: str) -> None:
         """ForbiddenPath when something protected lies, or would lie, beneath that path."""
         for guarded in self.protected_paths():
             if guarded.casefold().startswith(f"{true.casefold()}/"):
-                raise ForbiddenPath(path, f"the way to {guarded}, which is protected from change")
+                why = f"the way to {guarded}, which is protected from change"
+                self._refuse(path, true, why)
+
+    def _refuse(self, path: str, place: str, why: str) -> None:
+        if place not in self._permitted:
+            raise ForbiddenPath(path, place, why)
 
     def _led(self, path: str) -> str:
         root = f"{self._root}/"

@@ -3,8 +3,8 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -15,9 +15,22 @@ from typing import BinaryIO, Literal
 from commands.atomic import rename_new, replace, sync
 from commands.beneath import FOLDER, PLACE, Beneath, Opened
 from commands.command import CommandError
-from commands.guard import Guard, shown
+from commands.guard import ForbiddenPath, Guard, shown
+from commands.standing import (
+    Entry,
+    Kind,
+    entry_of,
+    joined,
+    kind_of,
+    move_failed,
+    refuse_read_only,
+    refuse_special,
+    remove_folder,
+    split,
+    status_of,
+)
 
-Kind = Literal["file", "folder", "link", "other"]
+Touch = Literal["read", "write", "move", "delete"]
 
 READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 LISTING = os.O_RDONLY | os.O_DIRECTORY
@@ -57,15 +70,6 @@ class MissingPath(CommandError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing in a folder; `path` is relative to the workspace, `link` where a link leads."""
-
-    path: str
-    kind: Kind
-    link: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Content:
     """The first bytes of a file, up to the limit asked for; `size` is the whole, in bytes."""
 
@@ -95,18 +99,58 @@ class Workspace:
         """Relative paths of files there are now that no command may read or write."""
         return self._guard.masked_paths()
 
+    def forbidden(self, touch: Touch, *paths: str) -> list[ForbiddenPath]:
+        """Each refusal that this would meet, and nothing is done; what fails otherwise has none.
+
+        `paths` is the file's, of a move source and target.
+        """
+        found: list[ForbiddenPath] = []
+        with suppress(CommandError):
+            while True:
+                try:
+                    with self.permitting(refusal.place for refusal in found):
+                        self._try(touch, *paths)
+                        return found
+                except ForbiddenPath as refusal:
+                    found.append(refusal)
+        return found
+
+    def permitting(self, places: Iterable[str]) -> AbstractContextManager[None]:
+        """Meanwhile these places of refusals are open to every method."""
+        return self._guard.permitting(places)
+
+    def _try(self, touch: Touch, path: str, target: str = "") -> None:
+        match touch:
+            case "read":
+                with self._telling(path), self._opened(path, PLACE):
+                    pass
+            case "write":
+                with self._telling(path):
+                    self._to_write(path)
+            case "delete":
+                with self._telling(path), self._to_delete(path):
+                    pass
+            case "move":
+                with self._to_move(path, target):
+                    pass
+
     # Reading.
 
     @contextmanager
     def reading(self, path: str) -> Iterator[tuple[BinaryIO, str]]:
         """A regular file open for reading, and its true path."""
-        inside = self._relative(path)
-        self._guard.refuse_reading(path, inside)
-        with self._telling(path), self._beneath.opened(inside, READING) as opened:
-            self._guard.refuse_reading(path, opened.path)
-            _refuse_special(path, os.fstat(opened.fd).st_mode)
+        with self._telling(path), self._opened(path, READING) as opened:
+            refuse_special(path, os.fstat(opened.fd).st_mode)
             with open(opened.fd, "rb", closefd=False) as file:
                 yield file, opened.path
+
+    @contextmanager
+    def _opened(self, path: str, flags: int) -> Iterator[Opened]:
+        inside = self._relative(path)
+        self._guard.refuse_reading(path, inside)
+        with self._beneath.opened(inside, flags) as opened:
+            self._guard.refuse_reading(path, opened.path)
+            yield opened
 
     def read(self, path: str, limit_bytes: int) -> Content:
         """The start of a file, at most so many bytes."""
@@ -118,7 +162,7 @@ class Workspace:
     def kind(self, path: str) -> tuple[Kind, str]:
         """What stands there, links followed, and its true path ("" is the workspace itself)."""
         with self._telling(path), self._beneath.opened(self._relative(path), PLACE) as opened:
-            return _kind(os.fstat(opened.fd).st_mode), opened.path
+            return kind_of(os.fstat(opened.fd).st_mode), opened.path
 
     def entries(self, path: str) -> list[Entry]:
         """What a folder holds, sorted by name; "" is the workspace. Links aren't followed.
@@ -128,7 +172,7 @@ class Workspace:
         inside = self._relative(path or ".")
         with self._telling(path), self._beneath.opened(inside, LISTING) as opened:
             with os.scandir(opened.fd) as scan:
-                entries = [_entry(opened, item) for item in islice(scan, MOST_ENTRIES)]
+                entries = [entry_of(opened, item) for item in islice(scan, MOST_ENTRIES)]
             return sorted(entries, key=lambda entry: entry.path)
 
     # Changing.
@@ -139,63 +183,77 @@ class Workspace:
         Through a link the file it leads to is written. The mode of a file that is replaced
         is kept, and whoever reads meanwhile sees the old content or the new, never a part.
         """
-        inside = self._relative(path)
-        self._guard.refuse_reading(path, inside)
         with self._telling(path):
-            true = self._destination(path, inside)
-            self._guard.refuse_change(path, true)
-            parent, name = _split(true)
+            parent, name = split(self._to_write(path))
             self._make_folders(path, parent)
             with self._beneath.opened(parent, LISTING) as folder:
                 # Once more by what was opened: a link may have been swapped since.
-                true = _joined(folder.path, name)
+                true = joined(folder.path, name)
                 self._guard.refuse_change(path, true)
-                before = _there(folder, name)
+                before = status_of(folder, name)
                 if before is not None:
-                    _refuse_special(path, before.st_mode)
-                    _refuse_read_only(path, before.st_mode)
+                    refuse_special(path, before.st_mode)
+                    refuse_read_only(path, before.st_mode)
                 replace(folder.fd, name, data, before)
                 return true
 
+    def _to_write(self, path: str) -> str:
+        inside = self._relative(path)
+        self._guard.refuse_reading(path, inside)
+        true = self._destination(path, inside)
+        self._guard.refuse_change(path, true)
+        return true
+
     def move(self, source: str, target: str) -> tuple[str, str]:
         """Give a file, folder or link a new path; nothing is overwritten. Both true paths."""
-        into = self._relative(target)
         with ExitStack() as stack:
-            stack.enter_context(self._telling(source))
-            folder, name, old, before = stack.enter_context(self._named(source))
+            folder, name, old, new = stack.enter_context(self._to_move(source, target))
             stack.enter_context(self._telling(target))
-            new = self._future(target, into)
+            parent, to_name = split(new)
+            self._make_folders(target, parent)
+            to_folder = stack.enter_context(self._beneath.opened(parent, LISTING))
+            new = joined(to_folder.path, to_name)
             self._guard.refuse_change(target, new)
+            try:
+                rename_new(folder.fd, name, to_folder.fd, to_name)
+            except OSError as error:
+                raise move_failed(error, target) from error
+            sync(folder.fd)
+            sync(to_folder.fd)
+            return old, new
+
+    @contextmanager
+    def _to_move(self, source: str, target: str) -> Iterator[tuple[Opened, str, str, str]]:
+        """The folder that holds the source, its last name there, both true paths."""
+        into = self._relative(target)
+        with self._telling(source), self._named(source) as (folder, name, old, before):
+            with self._telling(target):
+                new = self._future(target, into)
+                self._guard.refuse_change(target, new)
             if f"{new}/".startswith(f"{old}/"):
                 raise CommandError(f"{shown(source)} can't be moved into or onto itself.")
             if not stat.S_ISREG(before.st_mode):
                 self._guard.refuse_parent(source, old)
                 self._guard.refuse_parent(target, new)
-            parent, to_name = _split(new)
-            self._make_folders(target, parent)
-            to_folder = stack.enter_context(self._beneath.opened(parent, LISTING))
-            new = _joined(to_folder.path, to_name)
-            self._guard.refuse_change(target, new)
-            try:
-                rename_new(folder.fd, name, to_folder.fd, to_name)
-            except OSError as error:
-                raise _move_failed(error, target) from error
-            sync(folder.fd)
-            sync(to_folder.fd)
-            return old, new
+            yield folder, name, old, new
 
     def delete(self, path: str) -> tuple[Kind, str]:
         """Remove a file, a link itself, or an empty folder; what it was and its true path."""
-        with self._telling(path), self._named(path) as (folder, name, true, before):
-            kind = _kind(before.st_mode)
-            if kind == "link":
-                self._guard.refuse_parent(path, true)
+        with self._telling(path), self._to_delete(path) as (folder, name, true, before):
+            kind = kind_of(before.st_mode)
             if kind == "folder":
-                _remove_folder(path, folder, name)
+                remove_folder(path, folder, name)
             else:
                 os.unlink(name, dir_fd=folder.fd)
             sync(folder.fd)
             return kind, true
+
+    @contextmanager
+    def _to_delete(self, path: str) -> Iterator[tuple[Opened, str, str, os.stat_result]]:
+        with self._named(path) as (folder, name, true, before):
+            if stat.S_ISLNK(before.st_mode):
+                self._guard.refuse_parent(path, true)
+            yield folder, name, true, before
 
     # Paths.
 
@@ -228,7 +286,7 @@ class Workspace:
         """The true path that writing to `inside` writes to, whether or not it exists."""
         try:
             with self._beneath.opened(inside, PLACE) as opened:
-                _refuse_special(path, os.fstat(opened.fd).st_mode)
+                refuse_special(path, os.fstat(opened.fd).st_mode)
                 return opened.path
         except FileNotFoundError:
             return self._future(path, inside)
@@ -246,7 +304,7 @@ class Workspace:
                     raise CommandError(f"{shown(path)} has no name at its end.")
                 if ".." in rest:
                     raise CommandError(f"{shown(path)} passes a folder that doesn't exist.")
-                return _joined(folder.path, *rest)
+                return joined(folder.path, *rest)
         raise MissingPath(f"The workspace {self.root} is gone.")
 
     @contextmanager
@@ -255,13 +313,13 @@ class Workspace:
 
         For changes of the name itself: a link isn't followed; masked and protected is refused.
         """
-        parent, name = _split(self._relative(path))
+        parent, name = split(self._relative(path))
         if name in ("..", "."):
             raise CommandError(f"{shown(path)} has no name at its end; give the path itself.")
         with self._beneath.opened(parent, LISTING) as folder:
-            true = _joined(folder.path, name)
+            true = joined(folder.path, name)
             self._guard.refuse_change(path, true)
-            before = _there(folder, name)
+            before = status_of(folder, name)
             if before is None:
                 raise FileNotFoundError(errno.ENOENT, path)
             yield folder, name, true, before
@@ -270,7 +328,7 @@ class Workspace:
         parts = parent.split("/") if parent else []
         for n, name in enumerate(parts):
             with self._beneath.opened("/".join(parts[:n]), LISTING) as folder:
-                there = _there(folder, name)
+                there = status_of(folder, name)
                 if there is None:
                     with suppress(FileExistsError):
                         os.mkdir(name, dir_fd=folder.fd)
@@ -304,85 +362,9 @@ class Workspace:
 
     def _nearest(self, path: str) -> str:
         """What stands there under a similar name."""
-        parent, name = _split(self._relative(path))
+        parent, name = split(self._relative(path))
         near: list[str] = []
         with suppress(CommandError, OSError), self._beneath.opened(parent, LISTING) as folder:
             near = get_close_matches(name, os.listdir(folder.fd), 1)  # noqa: PTH208
-            near = [_joined(folder.path, found) for found in near if found != name]
+            near = [joined(folder.path, found) for found in near if found != name]
         return f" Did you mean {shown(near[0])}?" if near else " list_files shows what there is."
-
-
-def _split(path: str) -> tuple[str, str]:
-    parent, _, name = path.rpartition("/")
-    return parent, name
-
-
-def _joined(*parts: str) -> str:
-    return "/".join(part for part in parts if part)
-
-
-def _there(folder: Opened, name: str) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=folder.fd, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-
-
-def _kind(mode: int) -> Kind:
-    if stat.S_ISREG(mode):
-        return "file"
-    if stat.S_ISDIR(mode):
-        return "folder"
-    return "link" if stat.S_ISLNK(mode) else "other"
-
-
-def _entry(folder: Opened, item: os.DirEntry[str]) -> Entry:
-    path = _joined(folder.path, item.name)
-    if item.is_symlink():
-        return Entry(path, "link", os.readlink(item.name, dir_fd=folder.fd))
-    if item.is_dir(follow_symlinks=False):
-        return Entry(path, "folder")
-    return Entry(path, "file" if item.is_file(follow_symlinks=False) else "other")
-
-
-def _refuse_special(path: str, mode: int) -> None:
-    if stat.S_ISREG(mode):
-        return
-    if stat.S_ISDIR(mode):
-        raise CommandError(f"{shown(path)} is a folder, not a file.")
-    if stat.S_ISLNK(mode):
-        raise CommandError(f"{shown(path)} is a link that leads nowhere; use what it names.")
-    said = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-    what = said.get(stat.S_IFMT(mode), "a device")
-    raise CommandError(f"{shown(path)} is {what}; only regular files can be used.")
-
-
-def _refuse_read_only(path: str, mode: int) -> None:
-    if not mode & 0o222:
-        raise CommandError(
-            f"{shown(path)} is read-only (mode {mode & 0o777:o}); if it shall change, "
-            "run chmod u+w on it first."
-        )
-
-
-def _move_failed(error: OSError, target: str) -> OSError | CommandError:
-    match error.errno:
-        case errno.EEXIST:
-            return CommandError(
-                f"{shown(target)} exists, nothing is overwritten: give the whole new path, "
-                "or delete that first."
-            )
-        case errno.EXDEV:
-            return CommandError(f"{shown(target)} is another file system: copy, then delete.")
-    return error
-
-
-def _remove_folder(path: str, folder: Opened, name: str) -> None:
-    try:
-        os.rmdir(name, dir_fd=folder.fd)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        raise CommandError(
-            f"{shown(path)} isn't empty. Delete what it holds first, or use execute_shell."
-        ) from error
