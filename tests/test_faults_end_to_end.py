@@ -162,7 +162,7 @@ def test_nobody_there_ends_after_a_few_quick_tries(tmp_path: Path) -> None:
         assert done.code == 5
         assert 2 <= len(waits) <= 5
         assert sum(waits) < 5
-        assert "Is the server running?" in done.err
+        assert "Start the server" in done.err
 
 
 def test_a_server_that_dies_in_the_middle_ends_the_run_and_another_goes_on(tmp_path: Path) -> None:
