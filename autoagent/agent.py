@@ -1,6 +1,7 @@
 """The loop: think, act, record, until the goals are reached or a limit says stop."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,19 +19,22 @@ from autoagent.events import (
     Stopped,
     Verified,
 )
-from autoagent.longterm import LongTerm, text_of, words_of
+from autoagent.longterm import LongTerm, asked_ahead, text_of, words_of
 from autoagent.model import Cancelled, Model, ModelFault, Usage
 from autoagent.reading import MOST_REFUSALS, read
 from autoagent.running import Runner, failure
-from autoagent.state import Past, Pending, State
+from autoagent.state import Pending, State
 from autoagent.stuck import NUDGE_AT, STOP_AT
 from commands.cancel import Cancel
 from commands.command import Catalogue, CommandError, CommandSpec, Result
+from commands.guard import ForbiddenPath
+from commands.touching import touched
 
 Turn = Generator[Sequence[Event], None, None]
 
 # Each may have cost the whole time limit, at every step.
 _MOST_EMBEDDING_FAULTS = 3
+_ENDED_BY_ITSELF = ("done", "gave_up", "refused")
 
 
 @dataclass(slots=True)
@@ -60,9 +64,17 @@ class Agent:
             except Cancelled:
                 continue  # the next turn asks or stops
             except Ended as end:
-                yield from self._recorded([go_on(end.stopped, self.state)])
+                yield from self._end(end.stopped)
+
+    def _end(self, stopped: Stopped) -> Iterator[Event]:
+        hosts = self.runner.hosts()
+        if self.memory is not None:
+            for events in self._keep_end(self.memory, stopped):
+                yield from self._recorded(events)
+        yield from self._recorded([*hosts, go_on(stopped, self.state)])
 
     def _turn(self) -> Turn:
+        yield self.runner.hosts()
         yield from self._heed()
         if self.state.pending is None:
             yield from self._think()
@@ -85,9 +97,12 @@ class Agent:
             if words is None:
                 raise Ended(ended_by(reason, self.state, self.caller.elapsed_s))
             self.cancel.clear()
-            yield [Fed(words)] if words else []
+            yield [self._fed(words)] if words else []
         if self.person is not None:
-            yield [Fed(words) for words in self.person.heard()]
+            yield [self._fed(words) for words in self.person.heard()]
+
+    def _fed(self, words: str) -> Fed:
+        return Fed(self.runner.clean(words))
 
     def _think(self) -> Turn:
         step = self.state.step + 1
@@ -132,25 +147,32 @@ class Agent:
         if state.recalled_step == step:
             return
         last = state.past[-1] if state.past else None
-        kept = text_of(last) if last else "\n".join(state.goals)
-        if last is None and memory.empty:
+        due = memory.due(state)
+        if last is None and not due and memory.empty:
             return
-        vectors, usage = yield from self._embedded(step, [kept])
+        said = [words for after, words in state.said if after == state.step]
+        about = "\n".join(said) or (text_of(last) if last else "\n".join(state.goals))
+        texts = dict.fromkeys([about, *(piece.text for piece in due)])
+        vectors, usage = yield from self._embedded(step, list(texts))
         memory.look_at(state)
-        if last is not None:
-            memory.keep(last, vectors.get(kept))
-        memos = memory.nearest(words_of(last) if last else kept, vectors.get(kept), state)
+        memory.keep(due, vectors)
+        query = " ".join([*said, words_of(last)]) if last else about
+        memos = memory.nearest(query, vectors.get(about), state)
         if memos or usage:
             yield [Recalled(step, tuple(memos), usage)]
 
-    def _keep_last(self, memory: LongTerm) -> Turn:
-        """The last step of a run, which no further call would store."""
-        last: Past = self.state.past[-1]
-        vectors, usage = yield from self._embedded(last.step, [text_of(last)])
-        memory.look_at(self.state)
-        memory.keep(last, vectors.get(text_of(last)))
+    def _keep_end(self, memory: LongTerm, stopped: Stopped) -> Turn:
+        """What no further call would store: the last step, the last words, the outcome."""
+        state = self.state
+        due = [*memory.due(state), *memory.outcome(stopped, state)]
+        vectors: Mapping[str, Sequence[float]] = {}
+        usage = None
+        if stopped.status in _ENDED_BY_ITSELF and self.cancel.reason is None:
+            with suppress(Cancelled):  # then words must do
+                vectors, usage = yield from self._embedded(state.step, [p.text for p in due])
+        memory.keep(due, vectors)
         if usage:
-            yield [Recalled(last.step, (), usage)]
+            yield [Recalled(state.step, (), usage)]
 
     def _embedded(
         self, step: int, texts: list[str]
@@ -203,8 +225,9 @@ class Agent:
         except CommandError as error:
             yield [self._executed(pending, command.name, command.args, failure(error))]
             return
-        if not pending.decided and self._needs_person(spec, pending):
-            yield from self._ask(pending, spec)
+        forbidden = self._forbidden(pending, spec, args)
+        if forbidden or (not pending.decided and self._needs_person(spec, pending)):
+            yield from self._ask(pending, spec, forbidden)
             return
         yield from self._embed_ahead(step, spec, args)
         proves = spec.name == "finish" and bool(self.proof.command_lines)
@@ -214,7 +237,18 @@ class Agent:
         elif spec.name == "give_up":
             yield from self._give_up(pending, args)
         else:
-            yield self.runner.run(step, spec, args, self.state.window)
+            yield self.runner.run(step, spec, args, self.state.window, pending.permitted)
+
+    def _forbidden(
+        self, pending: Pending, spec: CommandSpec, args: Mapping[str, Any]
+    ) -> list[ForbiddenPath]:
+        """What only a person can open to this command and didn't yet; without one, it is
+        refused as it runs."""
+        if self.person is None:
+            return []
+        workspace = self.runner.context.workspace
+        with workspace.permitting(pending.permitted):
+            return touched(workspace, self.catalogue, spec, args)
 
     def _needs_person(self, spec: CommandSpec, pending: Pending) -> bool:
         return needs_person(
@@ -225,23 +259,30 @@ class Agent:
             caged=self.runner.context.cage.kind != "none",
         )
 
-    def _ask(self, pending: Pending, spec: CommandSpec) -> Turn:
+    def _ask(self, pending: Pending, spec: CommandSpec, forbidden: Sequence[ForbiddenPath]) -> Turn:
         assert self.person is not None
         caged = self.runner.context.cage.kind != "none"
-        scope = scope_of(pending.reply.command, spec, caged=caged)
-        answer = self.person.decide(pending.step, pending.reply, scope)
+        scope = "" if forbidden else scope_of(pending.reply.command, spec, caged=caged)
+        answer = self.person.decide(pending.step, pending.reply, scope, forbidden)
+        if answer.undo is not None:
+            yield from self.runner.take_back(self.state, answer.undo.to)
+            return  # the next turn asks again
         if answer.decided is None:
             if self.cancel.reason is not None:
                 return  # the next turn asks for words, or stops
             raise Ended(ended_by("interrupt", self.state, self.caller.elapsed_s))
-        events: list[Event] = [answer.decided]
-        match answer.decided.verdict:
+        decided = answer.decided
+        if decided.verdict == "run":
+            opened = (*pending.permitted, *(refusal.place for refusal in forbidden))
+            decided = replace(decided, paths=tuple(dict.fromkeys(opened)))
+        events: list[Event] = [decided]
+        match decided.verdict:
             case "refuse":
                 events.append(self._not_run(pending, "not run: the user refused it", refused=True))
             case "criticise":
                 events.append(self._not_run(pending, "not run", _CRITICISE))
         if answer.words:
-            events.append(Fed(answer.words))
+            events.append(self._fed(answer.words))
         yield events
 
     def _embed_ahead(self, step: int, spec: CommandSpec, args: Mapping[str, Any]) -> Turn:
@@ -249,8 +290,8 @@ class Agent:
         if self.memory is None:
             return
         self.memory.look_at(self.state)
-        if spec.name in ("remember", "recall"):
-            texts = [value for value in args.values() if isinstance(value, str)]
+        texts = asked_ahead(spec.name, args)
+        if texts:
             self.memory.vectors, usage = yield from self._embedded(step, texts)
             if usage:
                 yield [Recalled(step, (), usage)]
@@ -267,14 +308,10 @@ class Agent:
             yield self.runner.after(pending.step)
         verified = True if self.proof.command_lines else None
         yield [self._executed(pending, "finish", {}, Result(args["answer"], note="done"))]
-        if self.memory is not None:
-            yield from self._keep_last(self.memory)
         raise Ended(Stopped("done", 0, args["answer"], verified, elapsed_s=self.caller.elapsed_s))
 
     def _give_up(self, pending: Pending, args: dict[str, Any]) -> Turn:
         yield [self._executed(pending, "give_up", {}, Result(args["reason"], note="gave up"))]
-        if self.memory is not None:
-            yield from self._keep_last(self.memory)
         refused = bool(self.state.refused)
         stopped = Stopped("refused", 6, "") if refused else Stopped("gave_up", 3, "")
         elapsed_s = self.caller.elapsed_s

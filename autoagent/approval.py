@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from autoagent.events import Decided
 from autoagent.reply import Command, Reply
@@ -15,16 +15,23 @@ _HARMLESS = ("read", "note", "ask", "end")
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """A person's wish to take back all changes after that step; None: the newest change."""
+
+    to: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A person's answer to a question about a command.
 
-    `decided` is None when they leave instead, or first want changes taken back: all after
-    the step `undo`, or the newest one. `words` are for the agent.
+    `decided` is None when they leave instead, or want an `undo` before they are asked again.
+    `words` are for the agent.
     """
 
     decided: Decided | None
     words: str = ""
-    undo: int | Literal["newest"] | None = None
+    undo: Undo | None = None
 
 
 class Person(Protocol):

@@ -1,6 +1,6 @@
 """From settings to a cage for the commands of a run, and the hosts that they may reach."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,10 @@ from commands.workspace import Workspace
 
 if TYPE_CHECKING:
     from commands.sandbox.wayout import WayOut
+
+
+_HOSTS = "allowed hosts"
+_NAMED = 20  # hosts that the model is told of
 
 
 def make_way_out(settings: Settings, root: Path, environ: Mapping[str, str]) -> "WayOut | None":
@@ -65,15 +69,26 @@ def make_cage(
     if settings.unsafe or (attended and settings.sandbox in ("auto", "none")):
         return choose("none", bounds, environ)
     raise RefusedError(
-        f"There is no cage for commands: {reason} Install bubblewrap (apt install bubblewrap), "
-        "or accept that commands can do all that you can: --unsafe."
+        f"There is no cage for commands: {reason} Install bubblewrap (apt install bubblewrap; "
+        "`autoagent doctor` says more), or accept that commands can do all that you can: --unsafe."
     )
 
 
-def reachable(way: "WayOut | None", cage: Cage) -> list[Noticed]:
-    """What the model must know of the hosts that commands may reach."""
-    if way is None or cage.kind != "bubblewrap":
-        return []
-    hosts = ", ".join(way.hosts)
+def network_of(cage: Cage) -> str:
+    """What the system text says of the network of commands, for a session of this cage."""
+    if cage.network:
+        return ""
+    return ", reach no host but those named below" if cage.let_out else ", have no network"
+
+
+def reachable(way: "WayOut | None", cage: Cage, before: Container[str] = ()) -> list[Noticed]:
+    """What the model must know of the hosts that commands may reach; `before` are the keys
+    of what it was told in earlier runs of the session."""
+    if way is None or not cage.let_out:
+        if cage.network or _HOSTS not in before:
+            return []
+        return [Noticed("place", "commands reach no hosts any more", told=True)]
+    more = f" and {len(way.hosts) - _NAMED} more" if len(way.hosts) > _NAMED else ""
+    hosts = ", ".join(way.hosts[:_NAMED]) + more
     text = f"commands reach these hosts alone, by a proxy that is set for them: {hosts}"
-    return [Noticed("host", text, told=True)]
+    return [Noticed("place", text, told=True, key=_HOSTS)]

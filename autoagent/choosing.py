@@ -41,6 +41,11 @@ def chosen(settings: Settings, learned: Learned) -> Chosen:
     return Chosen(name, base_url, card, _window(settings, card), limits, (*notices, *said))
 
 
+def address(settings: Settings) -> str | None:
+    """Which server a run would ask, None for OpenAI; ConfigError when there is none."""
+    return _model(settings)[1]
+
+
 def _model(settings: Settings) -> tuple[str, str | None, list[str]]:
     if settings.api_key or settings.base_url:
         return settings.model, settings.base_url, []

@@ -5,6 +5,7 @@ import os
 import select
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from autoagent import settings as setting
 from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.events import SCHEMA_VERSION, Stopped
 from autoagent.settings import Settings
+from autoagent.state import State
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.interactive import Terminal
 from autoagent.terminal.keyboard import Keyboard
@@ -97,7 +99,8 @@ def _run(
         out.status("starting…")
     inputs = Inputs(settings, environ, attended, context)
     view = Plain(out, watched=attended or settings.verbose, quiet=settings.quiet)
-    person = Terminal(out, keyboard, environ, view.state, inputs.cancel)
+    changes = partial(_changes, settings)
+    person = Terminal(out, keyboard, environ, view.state, inputs.cancel, changes)
     # From here on there is something to end in order.
     with Signals(inputs.cancel, person.leave):
         try:
@@ -109,6 +112,15 @@ def _run(
 
 def _at_terminal(out: Output) -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and out.is_terminal
+
+
+def _changes(settings: Settings, state: State) -> list[str]:
+    """The difference that the session has made so far, and what it comes to."""
+    from autoagent.secrets import Redactor
+    from autoagent.taking_back import difference_of
+
+    clean = Redactor(settings.secrets).clean
+    return [clean(line) for line in difference_of(settings.places, state)]
 
 
 def _follow(

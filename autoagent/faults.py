@@ -22,6 +22,7 @@ from autoagent.model import (
     TooLong,
     Transient,
 )
+from autoagent.secrets import Redactor
 
 WORDS = 300  # characters of a server's own words that reach the person
 
@@ -86,6 +87,7 @@ class Asked:
         """One line of at most 300 characters without control characters and without a key."""
         if len(self.key) >= 6:  # a placeholder such as "none" is an ordinary word
             words = words.replace(self.key, "…")
+            words = Redactor({"key": self.key}).clean(words)  # encoded, too
         words = _KEYS.sub("…", words)
         line = " ".join("".join(c if c.isprintable() else " " for c in words).split())
         return line if len(line) <= WORDS else line[: WORDS - 1] + "…"

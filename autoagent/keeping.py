@@ -1,14 +1,17 @@
 """The checkpoints around the commands of a run, and what a person must know of them."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from autoagent import undo
 from autoagent.checkpoint import Checkpoints, Taken
 from autoagent.events import Checkpointed, Event, Executing, Noticed
 from autoagent.manifest import innards
 from autoagent.model import Cancelled
 from autoagent.objects import CheckpointFault, Objects
+from autoagent.state import State
+from autoagent.undo import Undoing
 from commands.cancel import Cancel
 
 SLOW_S = 1.0
@@ -40,6 +43,7 @@ class Keeper:
         self._broken = False
         self._goes_on = goes_on
         self._went_on: int | None = None  # the step after which something did
+        self._undone: int | None = None  # since then, up to that checkpoint
         self._seconds = 0.0  # for this step
 
     def before(self, step: int) -> Iterator[list[Event]]:
@@ -55,8 +59,7 @@ class Keeper:
                 if found.new_bytes > MANY_BYTES or len(found.changed) > MANY_FILES:
                     yield [_copying(len(found.changed), found.new_bytes)]
                 taken = self._checkpoints.keep(found, self._stop_before)
-                if self._went_on is not None:
-                    events = [Checkpointed(self._went_on, "after", taken.number)]
+                events = self._beside(taken.number)
                 events.append(Checkpointed(step, "before", taken.number))
                 self._seconds = time.monotonic() - began
                 events += self._notices(taken)
@@ -80,8 +83,44 @@ class Keeper:
             return self._broke(fault), ()
         events: list[Event] = [Checkpointed(step, "after", taken.number)]
         self._went_on = step if self._goes_on() else None
+        self._undone = None
         self._seconds += time.monotonic() - began
         return [*events, *self._notices(taken)], _worth_naming(taken)
+
+    def take_back(self, state: State, to: int | None) -> Iterator[list[Event]]:
+        """Take back the newest change, or all after the step `to`, between two commands.
+
+        The last events tell what became of it. One that was cut off before is completed.
+        """
+        assert state.started is not None
+        if state.started.dry_run:
+            yield [_said("A dry run works on a copy; in the workspace nothing has changed.")]
+            return
+        session = state.started.session
+        try:
+            number = self._checkpoints.take().number
+            open_one = state.unclosed
+            yield (
+                [Checkpointed(open_one.step, "after", number)] if open_one else self._beside(number)
+            )
+            spans, step = undo.meant(state.spans, to)
+            done = undo.undo(self._checkpoints, self._objects, session, spans, step)
+            self._undone = done.after
+            nothing = not done.paths and not done.skipped
+            yield [_said("There is nothing to take back.") if nothing else undo.event_of(done)]
+            yield _left(done)
+            undo.settled(self._objects, session)
+        except CheckpointFault as fault:
+            yield [_said(str(fault))]
+
+    def _beside(self, number: int) -> list[Event]:
+        """What went on since the last command counts as its work up to this checkpoint, and
+        an undo in between doesn't."""
+        if self._went_on is None:
+            return []
+        step, undone = self._went_on, self._undone
+        since: list[Event] = [] if undone is None else [Checkpointed(step, "before", undone)]
+        return [*since, Checkpointed(step, "after", number)]
 
     def close(self) -> None:
         self._checkpoints.close()
@@ -108,8 +147,7 @@ class Keeper:
         new = [path for path in paths if f"{key} {path}" not in self._said]
         self._said |= {f"{key} {path}" for path in new}
         if new:
-            more = f" and {len(new) - _NAMED} more" if len(new) > _NAMED else ""
-            yield Noticed("undo", text.format(", ".join(new[:_NAMED]) + more))
+            yield Noticed("undo", text.format(_few(new)))
 
     def _broke(self, fault: CheckpointFault) -> list[Event]:
         self._broken = True
@@ -127,6 +165,23 @@ def _stop_late(cancel: Cancel) -> Callable[[], None]:
                 raise Cancelled("the checkpoint was cut off")
 
     return stop
+
+
+def _said(text: str) -> Noticed:
+    return Noticed("undo", text)
+
+
+def _left(done: Undoing) -> list[Event]:
+    """What of an undo a person must know besides its event."""
+    by_reason: dict[str, list[str]] = {}
+    for one in done.skipped:
+        by_reason.setdefault(one.why, []).append(one.path)
+    return [_said(f"Left as they are, {why}: {_few(paths)}.") for why, paths in by_reason.items()]
+
+
+def _few(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(paths[:_NAMED]) + more
 
 
 def _copying(files: int, size: int) -> Noticed:

@@ -109,6 +109,7 @@ _OWN: dict[str, tuple[Option, ...]] = {
         _FORCE,
     ),
     "apply": (_FORCE,),
+    "memory": (Option("--session", "text", "ID", "of that session only (list, search)"),),
 }
 """Of a subcommand alone: what it does, not a setting."""
 
@@ -134,12 +135,32 @@ SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str]]] = {
     "trust": ("trust", "let this folder's .env and autoagent.toml count", _SETTINGS | _SEEN),
     "commands": ("commands", "what the agent can do", _SETTINGS | _SEEN | {"disable"}),
     "sandbox": ("sandbox -- CMD", "run CMD in the cage", _CAGE | _SEEN),
+    "doctor": (
+        "doctor",
+        "is everything in place, and what to do",
+        _CAGE | _SEEN | {"model", "base_url"},
+    ),
     "undo": ("undo [ID]", "take back the last change of a session", _SETTINGS | _SEEN),
     "diff": ("diff [ID]", "what a session changed", _SETTINGS | _SEEN),
     "apply": ("apply ID", "bring in what a dry run changed", _SETTINGS | _SEEN),
+    "memory": (
+        "memory ACTION",
+        "list, search, add, delete, export, import, reembed",
+        _SETTINGS | _SEEN | {"memory", "embedding_model", "base_url", "max_cost", "max_tokens"},
+    ),
     "sessions": ("sessions list", "past and running sessions", _SETTINGS | _SEEN),
 }
 """By name: how it is written, what it does, the options that go with it."""
+_MEMORY: dict[str, tuple[str, int, int, str]] = {
+    "list": ("", 0, 0, "all, oldest first"),
+    "search": (" TEXT", 1, 1, "what shares words with TEXT; no server is asked"),
+    "add": (" TEXT", 1, 1, "a note of yours"),
+    "delete": (" ID…", 1, 10_000, "for good; says where the text still stands"),
+    "export": (" [FILE]", 0, 1, "JSON Lines with vectors, to FILE or standard output"),
+    "import": (" FILE", 1, 1, "an export; `-` is standard input"),
+    "reembed": ("", 0, 0, "vectors by the present embedding model; costs money"),
+}
+"""What may be done with memory: its arguments, how many of them, what it does."""
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -177,6 +198,8 @@ def help_text(topic: str = "") -> str:
     if topic:
         usage, summary, keys = SUBCOMMANDS[topic]
         lines = [f"autoagent {usage}: {summary}.", ""]
+        if topic == "memory":
+            lines += [f"  {n + a:<35}{what}" for n, (a, _, _, what) in _MEMORY.items()] + [""]
     else:
         keys = frozenset(OPTIONS)
         lines = [*_HEAD, *(f"  autoagent {u:<26} {s}" for u, s, _ in SUBCOMMANDS.values()), ""]
@@ -270,13 +293,18 @@ def _check_subcommand(given: argparse.Namespace, *, separated: bool) -> None:
     words = given.words
     if given.command == "sandbox":
         wrong = not words or not separated
+    elif given.command == "memory":
+        _, least, most, _ = _MEMORY.get(words[0] if words else "", ("", 1, 0, ""))
+        wrong = not least <= len(words) - 1 <= most
     elif given.command in ("undo", "diff", "apply"):
         wrong = len(words) > 1 or (given.command == "apply" and not words)
     else:
         wrong = words != (["list"] if given.command == "sessions" else [])
     if wrong:
         said = f", not {' '.join(words)!r:.60}" if words else ""
-        raise ConfigError(f"Write `autoagent {usage}`{said}.")
+        forms = ", ".join(name + arguments for name, (arguments, *_) in _MEMORY.items())
+        more = f" ACTION: {forms}; TEXT in quotes." if given.command == "memory" else ""
+        raise ConfigError(f"Write `autoagent {usage}`{said}.{more}")
 
 
 def _unknown(word: str) -> str:

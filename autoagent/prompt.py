@@ -17,8 +17,11 @@ _ALONE = "There is nobody to ask."
 _ATTENDED = "The user watches, may answer ask_user and may refuse a command."
 
 
-def system_text(commands: Iterable[CommandSpec], *, interactive: bool, network: bool) -> str:
-    """Who the model is, how it replies, what it can do; the same for a whole session."""
+def system_text(commands: Iterable[CommandSpec], *, interactive: bool, network: str) -> str:
+    """Who the model is, how it replies, what it can do; the same for a whole session.
+
+    `network` goes on where it says what commands may do.
+    """
     lines = (
         f"{spec.signature} - {spec.summary}" if spec.summary else spec.signature
         for spec in commands
@@ -26,7 +29,7 @@ def system_text(commands: Iterable[CommandSpec], *, interactive: bool, network: 
     template = files("autoagent").joinpath("prompts/system.md").read_text("utf-8").rstrip("\n")
     return (
         template.replace("{person}", _ATTENDED if interactive else _ALONE)
-        .replace("{network}", "" if network else ", have no network")
+        .replace("{network}", network)
         .replace("{catalogue}", "\n".join(lines))
     )
 

@@ -2,15 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoagent.errors import StateError
-from autoagent.events import Event, Executed, Executing, Noticed
+from autoagent.events import Event, Executed, Executing, Noticed, Undone
 from autoagent.history import RESULT_SHARE, shortened
 from autoagent.observation import head_of
+from autoagent.state import State
 from autoagent.tokens import Counter
 from commands.command import CommandError, CommandSpec, Refusal, Result, Section
 from commands.context import Context
@@ -76,23 +77,41 @@ class Runner:
     def before(self, step: int, spec: CommandSpec, *, proves: bool) -> Iterator[list[Event]]:
         """The events before a command runs; `proves`: at its end proofs are run."""
         if self.keeper is not None and (spec.effect in _CHANGING or proves):
-            yield from self.keeper.before(step)
+            yield from map(self._cleaned, self.keeper.before(step))
         else:
             yield [Executing(step)]
 
     def after(self, step: int) -> list[Event]:
         """Keep what a command left that was not run here."""
-        return self.keeper.after(step)[0] if self.keeper is not None else []
+        return self._cleaned(self.keeper.after(step)[0]) if self.keeper is not None else []
+
+    def take_back(self, state: State, to: int | None) -> Iterator[list[Event]]:
+        """Take back the newest change, or all after a step, in a session between two commands."""
+        if self.keeper is None:
+            yield [Noticed("undo", "Nothing in this run can be undone.")]
+        else:
+            yield from map(self._cleaned, self.keeper.take_back(state, to))
 
     def run(
-        self, step: int, spec: CommandSpec, args: Mapping[str, Any], window: int
+        self,
+        step: int,
+        spec: CommandSpec,
+        args: Mapping[str, Any],
+        window: int,
+        permitted: Sequence[str] = (),
     ) -> list[Event]:
-        """Run it and give what came of it; what the model must mend is a result, too."""
+        """Run it and give what came of it; what the model must mend is a result, too.
+
+        `permitted` are masked or protected places that a person opened to it.
+        """
         began = time.monotonic()
         try:
-            result = spec.run(self.context, **args)
+            with self.context.workspace.permitting(permitted):
+                result = spec.run(self.context, **args)
         except CommandError as error:
             result = failure(error)
+        if permitted and result.changed:
+            self.context.cage.accept(permitted)
         seconds = round(time.monotonic() - began, 3)
         kept: list[Event] = []
         if self.keeper is not None and spec.effect in _CHANGING:
@@ -101,10 +120,11 @@ class Runner:
                 result = _with_changes(result, paths)
         executed = self.executed(step, spec.name, dict(args), result, window, seconds)
         said = (Noticed("place", self.clean(notice)) for notice in result.notices)
-        return [executed, *said, *kept, *self._hosts()]
+        return [executed, *said, *self._cleaned(kept), *self.hosts()]
 
-    def _hosts(self) -> list[Event]:
-        """The hosts that commands asked for; of a refused one the model is told."""
+    def hosts(self) -> list[Event]:
+        """The hosts that commands asked for since the last time; of a refused one the model
+        is told. A proof asks for some, and what goes on beside the commands."""
         contacts = self.way.contacts() if self.way else []
         return [
             Noticed("host", self.clean(contact.refused), told=True)
@@ -133,12 +153,16 @@ class Runner:
             note=self.clean(result.note),
             text="",
             source=result.source,
-            changed=result.changed,
+            changed=tuple(map(self.clean, result.changed)),
             seconds=seconds,
         )
         text, whole = self._in_share(bare, result, window)
         file = None if whole is None else self.results.write(step, whole)
         return replace(bare, text=text, whole=file)
+
+    def _cleaned(self, events: Iterable[Event]) -> list[Event]:
+        """Events that name files, whose names are foreign text."""
+        return [cleaned(event, self.clean) for event in events]
 
     def _in_share(self, bare: Executed, result: Result, window: int) -> tuple[str, str | None]:
         """What the model sees, head and end line counted, and the whole text when that is
@@ -162,6 +186,17 @@ class Runner:
             whole += [*head, text]
             lines_before += text.count("\n") + 1
         return "\n".join(seen), "\n".join(whole) if cut else None
+
+
+def cleaned(event: Event, clean: Callable[[str], str]) -> Event:
+    """An event that names files, without secrets in their names."""
+    match event:
+        case Noticed():
+            return replace(event, text=clean(event.text))
+        case Undone():
+            paths, skipped = (tuple(map(clean, each)) for each in (event.paths, event.skipped))
+            return replace(event, paths=paths, skipped=skipped)
+    return event
 
 
 def _with_changes(result: Result, paths: tuple[str, ...]) -> Result:

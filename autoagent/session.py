@@ -28,6 +28,7 @@ from autoagent.tokens import Counter
 from commands.cancel import Cancel
 from commands.command import Catalogue
 from commands.context import Cage, Context
+from commands.guard import ForbiddenPath
 from commands.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -253,8 +254,10 @@ class _Relay:
         self._queue = queue
         self._cancel = cancel
 
-    def decide(self, step: int, reply: Reply, scope: str) -> Answer:
-        answer = self._asked(lambda person: person.decide(step, reply, scope))
+    def decide(
+        self, step: int, reply: Reply, scope: str, forbidden: Sequence[ForbiddenPath]
+    ) -> Answer:
+        answer = self._asked(lambda person: person.decide(step, reply, scope, forbidden))
         return answer if isinstance(answer, Answer) else Answer(None)
 
     def ask(self, question: str) -> str:

@@ -63,7 +63,7 @@ _IN_SECONDS = ("max_time", "command_timeout", "model_timeout")
 _LIMITS = frozenset({"max_steps", "max_cost", "max_tokens", "max_time"})
 _OUTPUT = frozenset({"output_format", "quiet", "verbose", "color", "plain"})
 # These subcommands change nothing in the current folder, so it may be any.
-_ANYWHERE = frozenset({"demo", "commands", "sessions", "undo", "diff", "apply"})
+_ANYWHERE = frozenset({"demo", "commands", "sessions", "undo", "diff", "apply", "doctor"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], *, cwd: Path) 
     shell = sources.environment(environ, base=cwd)
     workspace = _workspace(_first("workspace", [typed, shell], places), cwd)
     if options.command not in _ANYWHERE:
-        _check_workspace(workspace, places)
+        check_workspace(workspace, places)
     named = {key: _first(key, [typed, shell], places) for key in ("config", "env_file")}
     layers = [typed, shell, *sources.files(places, workspace, **named)]
     choice = _Choice(layers, places)
@@ -257,7 +257,8 @@ def _workspace(named: Path | None, cwd: Path) -> Path:
     return folder.resolve()
 
 
-def _check_workspace(workspace: Path, places: Places) -> None:
+def check_workspace(workspace: Path, places: Places) -> None:
+    """ConfigError when no run may work in that folder; it must exist."""
     shown = repr(str(workspace))
     home = places.home.resolve() if places.home else Path("/")
     if workspace == home or workspace in home.parents:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from autoagent import __version__, prompt, sessions
-from autoagent.caging import make_cage, make_way_out, reachable
+from autoagent.caging import make_cage, make_way_out, network_of, reachable
 from autoagent.calling import Patience
 from autoagent.catalog import OPENAI_URL
 from autoagent.choosing import Chosen, chosen
@@ -122,7 +122,7 @@ def begin(
             system=prompt.system_text(
                 parts.catalogue,
                 interactive=inputs.attended,
-                network=settings.network or parts.way is not None,
+                network=network_of(parts.cage),
             ),
             opening=parts.redactor.clean(
                 prompt.opening_text(
@@ -207,11 +207,11 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
             version=__version__,
         )
         notices = [*pick.notices, *settings.notices, *notices]
-        first: list[Event] = [resumed, *_noticed(notices), *reachable(parts.way, parts.cage)]
+        hosts = reachable(parts.way, parts.cage, before=state.noticed)
+        first: list[Event] = [resumed, *_noticed(notices), *hosts]
         journal = Journal(found.journal, loaded)
         stack.callback(journal.close)
-        note = _noting(learned, pick)
-        past = loaded.entries
+        note, past = _noting(learned, pick), loaded.entries
         return Session(found.folder, journal, state, parts, first, note, stack.pop_all(), past)
 
 
@@ -298,7 +298,7 @@ def _parts(
         stack.enter_context(way)
     cage = make_cage(settings, workspace, inputs.environ, attended=inputs.attended, way=way)
     stack.callback(cage.close)
-    notices = [describe(cage), *(way.notices if way else ())]
+    notices = [describe(cage, protect=bool(settings.protect)), *(way.notices if way else ())]
     try:
         commands = catalogue(interactive=asks_user, disabled=settings.disable)
     except CommandError as error:

@@ -124,6 +124,7 @@ class State:
     refusals: int = 0  # unusable replies in a row
     misread: int = 0  # those of them in a row whose form was wrong
     past: list[Past] = field(default_factory=list)
+    said: list[tuple[int, str]] = field(default_factory=list)  # by the person: after step, words
     plan: tuple[str, ...] = ()
     recalled: dict[int, int] = field(default_factory=dict)  # memory in the window: after step
     recalled_step: int = -1  # the step before whose call memory was asked
@@ -175,6 +176,7 @@ class State:
             case Cut():
                 self._cut(event)
             case Fed():
+                self.said.append((self.step, event.text))
                 self._say(observation.of_fed(event), "words")
             case Noticed():
                 self.noticed |= {event.key} - {""}

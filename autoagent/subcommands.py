@@ -36,8 +36,16 @@ def _run(
             return _commands(settings, out)
         case "sessions":
             return _sessions(settings, out)
+        case "memory":
+            from autoagent import memory_command
+
+            return memory_command.run(given.words, given.session, settings, out)
         case "undo" | "diff" | "apply":
             return _taking_back(given, settings, out)
+        case "doctor":
+            from autoagent.doctor import doctor
+
+            return doctor(settings, environ, out)
         case "sandbox":
             return _sandbox(settings, environ, given.words)
         case "demo":

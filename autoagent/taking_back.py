@@ -4,19 +4,21 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoagent import sessions, undo
 from autoagent.checkpoint import Checkpoints
 from autoagent.difference import Tally, difference
 from autoagent.errors import ConfigError
-from autoagent.events import Checkpointed, Event, Span, Undone
+from autoagent.events import Checkpointed, Event, Span
 from autoagent.journal import Journal, Loaded, load
 from autoagent.manifest import innards
 from autoagent.objects import Objects, told
 from autoagent.places import Places
 from autoagent.restoring import Skipped
+from autoagent.running import cleaned
+from autoagent.secrets import Redactor
 from autoagent.settings import Settings
 from autoagent.state import State, fold
 from autoagent.terminal.escape import escaped, one_line
@@ -25,7 +27,6 @@ from autoagent.timeline import Timeline
 from autoagent.undo import Undoing, Wish
 
 _LISTED = 20
-_KEPT = 200  # paths in an event
 _LEFT = 6
 """Exit code when something was left as it is: a person has to look."""
 
@@ -42,7 +43,7 @@ def take_back(settings: Settings, wanted: str, to: str | None, out: Output, *, f
                 out.line("There is nothing to take back.")
                 return 0
         done = undo.undo(held.checkpoints, held.objects, held.name, spans, step, force=force)
-        held.journal(done)
+        done = held.journaled(done)
     _tell(out, done, "taken back")
     if done.paths:
         out.line(f"To take this back: autoagent undo {held.name}")
@@ -63,7 +64,7 @@ def bring_in(settings: Settings, wanted: str, out: Output, *, force: bool) -> in
         done = undo.bring_in(
             held.checkpoints, held.objects, held.name, changes, held.state.step, force=force
         )
-        held.journal(done)
+        done = held.journaled(done)
     _tell(out, done, "brought in")
     _name(out, unknown)
     if done.paths:
@@ -94,6 +95,25 @@ def print_difference(
     places: Places, state: State, out: Output, show_line: Callable[[str], None]
 ) -> None:
     """The difference that a session made, or would make if it was brought in."""
+    with _changes(places, state) as (changes, skipped, objects):
+        tally = Tally()
+        for line in difference(changes, objects, tally):
+            show_line(line)
+        _name(out, skipped)
+        out.line(str(tally), "bold")
+
+
+def difference_of(places: Places, state: State) -> Iterator[str]:
+    """The lines of that difference, and as the last one what they come to. Nothing is escaped."""
+    with _changes(places, state) as (changes, skipped, objects):
+        tally = Tally()
+        yield from difference(changes, objects, tally)
+        yield from (f"unknown {one.path}: {one.why}" for one in skipped)
+        yield str(tally)
+
+
+@contextmanager
+def _changes(places: Places, state: State) -> Iterator[tuple[list[Wish], list[Skipped], Objects]]:
     started = state.started
     assert started is not None
     objects = Objects(places.checkpoints(Path(started.workspace)))
@@ -101,11 +121,7 @@ def print_difference(
         tree = started.session if started.dry_run else ""
         spans = [span for span in state.spans if not (started.dry_run and span.undone)]
         changes, skipped = undo.wishes(Timeline(objects, tree), spans)
-        tally = Tally()
-        for line in difference(changes, objects, tally):
-            show_line(line)
-        _name(out, skipped)
-        out.line(str(tally), "bold")
+        yield changes, skipped, objects
 
 
 @dataclass(slots=True)
@@ -120,6 +136,7 @@ class _Held:
     copy: Path
     objects: Objects
     checkpoints: Checkpoints  # of the workspace
+    clean: Callable[[str], str]
 
     @property
     def is_dry_run(self) -> bool:
@@ -144,17 +161,14 @@ class _Held:
             number = checkpoints.take().number
             self._append([Checkpointed(open_one.step, "after", number)])
 
-    def journal(self, done: Undoing) -> None:
-        """Write it down, unless it was already before this process came."""
+    def journaled(self, done: Undoing) -> Undoing:
+        """Write it down, unless it was already before this process came; as it can be told."""
         known = any(s.undone and s.before == done.before for s in self.state.spans)
         if not known and (done.paths or done.skipped):
-            skipped = tuple(one.path for one in done.skipped)
-            counts = (len(done.paths), len(skipped))
-            # What git keeps for itself comes last: the model reads the first few.
-            paths = sorted(done.paths, key=lambda path: bool(innards(path)))
-            named = (tuple(paths[:_KEPT]), skipped[:_KEPT])
-            self._append([Undone(done.what, done.step, done.before, done.after, *named, counts)])
+            self._append([cleaned(undo.event_of(done), self.clean)])
         undo.settled(self.objects, self.name)
+        skipped = tuple(replace(one, path=self.clean(one.path)) for one in done.skipped)
+        return replace(done, paths=tuple(map(self.clean, done.paths)), skipped=skipped)
 
     def _append(self, events: list[Event]) -> None:
         journal = Journal(self.path, self.loaded)
@@ -183,23 +197,22 @@ def _opened(settings: Settings, wanted: str) -> Iterator[_Held]:
         name = found.folder.name
         state = fold([entry.event for entry in loaded.entries])
         copy = places.copy(name, workspace)
-        yield _Held(name, found.journal, loaded, state, workspace, copy, objects, checkpoints)
+        clean = Redactor(settings.secrets).clean
+        yield _Held(
+            name, found.journal, loaded, state, workspace, copy, objects, checkpoints, clean
+        )
 
 
 def _meant(spans: Sequence[Span], state: State, to: str | None) -> tuple[list[Span], int]:
     """The spans to take back, and the step up to which the changes then stay."""
     if to is None:
-        newest = list(spans[-1:])
-        step = newest[0].step - (not newest[0].undone) if newest else 0
-        return newest, step
+        return undo.meant(spans, None)
     if not to.isdecimal() or int(to) > state.step:
         raise ConfigError(
             f"--to {to!r:.40} isn't a step of this session: it made {state.step}; 0 is before "
             "the first."
         )
-    step = int(to)
-    stays = [n for n, span in enumerate(spans) if not span.undone and span.step <= step]
-    return list(spans[max(stays, default=-1) + 1 :]), step
+    return undo.meant(spans, int(to))
 
 
 def _tell(out: Output, done: Undoing, verb: str) -> None:

@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Literal
 
 from autoagent.checkpoint import Checkpoints
-from autoagent.events import Span
-from autoagent.manifest import Node, beneath
+from autoagent.events import Span, Undone
+from autoagent.manifest import Node, beneath, innards
 from autoagent.objects import Objects, told
 from autoagent.restoring import Move, Skipped, restore, sync_paths
 from autoagent.timeline import Timeline, from_json, to_json
@@ -17,6 +17,7 @@ What = Literal["undo", "apply"]
 BETWEEN = "as somebody else changed it between the steps"
 CHANGED_SINCE = "it was changed since"
 NOT_KEPT_NOW = "its content is not kept, so this could not be taken back"
+_KEPT = 200  # paths in an event
 _EMPTY = sha256(b"").digest()
 
 
@@ -39,6 +40,26 @@ class Undoing:
     after: int
     paths: tuple[str, ...]
     skipped: tuple[Skipped, ...]
+
+
+def meant(spans: Sequence[Span], to: int | None) -> tuple[list[Span], int]:
+    """The spans to take back, and the step up to which the changes then stay: all after the
+    step `to`, or the newest one."""
+    if to is None:
+        newest = list(spans[-1:])
+        return newest, newest[0].step - (not newest[0].undone) if newest else 0
+    stays = [n for n, span in enumerate(spans) if not span.undone and span.step <= to]
+    return list(spans[max(stays, default=-1) + 1 :]), to
+
+
+def event_of(done: Undoing) -> Undone:
+    """What the journal keeps of it."""
+    # What git keeps for itself comes last: the model reads the first few.
+    paths = tuple(sorted(done.paths, key=lambda path: bool(innards(path))))
+    skipped = tuple(one.path for one in done.skipped)
+    counts = (len(paths), len(skipped))
+    named = (paths[:_KEPT], skipped[:_KEPT])
+    return Undone(done.what, done.step, done.before, done.after, *named, counts)
 
 
 def wishes(

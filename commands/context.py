@@ -46,6 +46,11 @@ class Cage(Protocol):
         """Whether programs reach the network."""
         ...
 
+    @property
+    def let_out(self) -> bool:
+        """Whether they reach the hosts that the user allowed, and no others."""
+        ...
+
     def run(
         self,
         argv: Sequence[str],
@@ -64,6 +69,11 @@ class Cage(Protocol):
 
     def notices(self) -> tuple[str, ...]:
         """What is to be told of the cage and the workspace since the last time."""
+        ...
+
+    def accept(self, paths: Sequence[str]) -> None:
+        """A person let these protected or masked paths be changed: what stands there now is
+        kept like what always stood there."""
         ...
 
     def close(self) -> None:

@@ -22,6 +22,11 @@ _NO_TIME = (
     "start_process for what does not end by itself]"
 )
 _NO_NETWORK = "[commands have no network here: do without, or give_up if it can't be done]"
+_NO_SUCH_HOST = (
+    "[commands reach no host but those that the user allowed, and these by the proxy in "
+    "http_proxy. The user can allow another with --allow-host NAME: do without, or give_up "
+    "and name it]"
+)
 
 _STOPPED = {
     "output": "too much output",
@@ -153,7 +158,7 @@ def exit_note(status: int, stopped: str) -> str:
 def _hints(context: Context, done: Finished, text: str) -> str:
     hints = [_NO_TIME] if done.stopped == "time" else []
     if done.exit and not context.cage.network and _NAMELESS.search(text):
-        hints.append(_NO_NETWORK)
+        hints.append(_NO_SUCH_HOST if context.cage.let_out else _NO_NETWORK)
     return "\n".join(hints)
 
 

@@ -17,7 +17,9 @@ PROTECTED = (
     ".config/fish",
     ".vscode",
     ".idea",
-    ".mcp.json",
+    ".zed",
+    *(".exrc", ".nvimrc", ".nvim.lua"),
+    *(".mcp.json", ".claude", ".codex", ".cursor", ".gemini"),
     "autoagent.toml",
 )
 SHOWN_ENV = (".env.template", ".env.example", ".env.sample")
@@ -27,8 +29,9 @@ class ForbiddenPath(Refusal):
     """A masked or protected path was touched. `place` is the spelling that told, and `said`
     is what a person is asked about it."""
 
-    def __init__(self, path: str, place: str, why: str) -> None:
+    def __init__(self, path: str, place: str, why: str, *, masked: bool = False) -> None:
         super().__init__(f"{shown(path)} is {why}. This refusal is final; take another way.")
+        self.is_masked = masked
         self.place = place
         self.said = f"{shown(place)} is {why}"
 
@@ -74,7 +77,7 @@ class Guard:
         for spelling in spellings:
             if is_masked(spelling) or (led and spelling == led):
                 why = "masked: it holds secrets, so nothing reads or writes it"
-                self._refuse(path, spelling, why)
+                self._refuse(path, spelling, why, masked=True)
 
     def refuse_change(self, path: str, *spellings: str) -> None:
         """ForbiddenPath when one of the spellings is masked, protected or beneath protection."""
@@ -94,9 +97,9 @@ class Guard:
                 why = f"the way to {guarded}, which is protected from change"
                 self._refuse(path, true, why)
 
-    def _refuse(self, path: str, place: str, why: str) -> None:
+    def _refuse(self, path: str, place: str, why: str, *, masked: bool = False) -> None:
         if place not in self._permitted:
-            raise ForbiddenPath(path, place, why)
+            raise ForbiddenPath(path, place, why, masked=masked)
 
     def _led(self, path: str) -> str:
         root = f"{self._root}/"

@@ -5,9 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_store.signs import Signs
+
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
+EXACT_TO = 100_000
+"""Rows. Up to here each is compared; reading all of more takes longer than choosing first."""
 _FIRST_ROOM = 1024  # rows
 
 
@@ -99,13 +103,15 @@ class Vectors:
     """Unit vectors by row in one contiguous array that doubles when it is full.
 
     Rows are appended in ascending order. Memory is 4 bytes a number, and at most twice that
-    while it grows.
+    while it grows; beyond `exact_to` rows one bit a number more.
     """
 
-    def __init__(self, dimension: int, room: int = _FIRST_ROOM) -> None:
+    def __init__(self, dimension: int, room: int = _FIRST_ROOM, exact_to: int = EXACT_TO) -> None:
         self._matrix = np.empty((max(room, 1), dimension), dtype=np.float32)
         self._rows = np.empty(max(room, 1), dtype=np.int64)
         self._count = 0
+        self._exact_to = exact_to
+        self._signs = Signs()
 
     @property
     def rows(self) -> Rows:
@@ -116,6 +122,24 @@ class Vectors:
     def matrix(self) -> Floats:
         """(n, dim), contiguous; a view that the next append may leave behind."""
         return self._matrix[: self._count]
+
+    def scored(
+        self, query: Floats, k: int, *, without: Collection[int], wanted: Collection[int]
+    ) -> tuple[Rows, Floats]:
+        """Rows (m,), ascending, with the k nearest and all `wanted`, and their cosines (m,).
+
+        All rows up to `exact_to` of them; beyond, those whose signs agree best with the
+        query's. The cosine of the rows `without` is 0.
+        """
+        hidden = list(places(self.rows, without).values())
+        if self._count <= self._exact_to:
+            dense = cosines(self.matrix, query)
+            dense[hidden] = 0
+            return self.rows, dense
+        near = self._signs.near(self.matrix, query, k, hidden)
+        asked = np.fromiter(places(self.rows, wanted).values(), dtype=np.int64)
+        at = np.union1d(near, np.setdiff1d(asked, hidden))
+        return self._rows[at], cosines(self._matrix[at], query)
 
     @property
     def last(self) -> int:

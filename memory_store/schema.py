@@ -8,9 +8,10 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
+from memory_store.migration import STEPS, migrate
 from memory_store.records import Memory, StoreError
 
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x4D656D53
 _PATIENCE_S = 30.0
 
@@ -20,12 +21,13 @@ _TABLES = (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         text NOT NULL, source NOT NULL, session NOT NULL,
         step INTEGER NOT NULL, part INTEGER NOT NULL, time REAL NOT NULL)""",
-    "CREATE UNIQUE INDEX origin ON memories (session, step, part) WHERE session <> ''",
+    "CREATE UNIQUE INDEX origin ON memories (session, step, part, source) WHERE session <> ''",
     """CREATE TABLE vectors (
         row INTEGER NOT NULL, model NOT NULL, dimension INTEGER NOT NULL, vector BLOB NOT NULL,
         UNIQUE (row, model, dimension))""",
-    # indexed: rows up to this id are in the word index; -1: it must be made anew.
-    "CREATE TABLE state (deletions INTEGER NOT NULL, indexed INTEGER NOT NULL)",
+    # changes: to vectors of older rows. indexed: rows up to this id are in the word index;
+    # -1: it must be made anew.
+    "CREATE TABLE state (changes INTEGER NOT NULL, indexed INTEGER NOT NULL)",
     "INSERT INTO state VALUES (0, -1)",
 )
 COLUMNS = "id, text, source, session, step, part, time"
@@ -66,11 +68,11 @@ def make(path: Path) -> int:
         os.close(descriptor)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the file, made (0600) and given its tables if it is new.
+def connect(path: Path, notices: list[str] | None = None) -> sqlite3.Connection:
+    """Open the file, made (0600) and given its tables if it is new, migrated if it is old.
 
-    StoreError: no such folder, not a memory store, or of a newer version. DatabaseError
-    with `is_damage`: the file is broken.
+    What a person should know of that is added to `notices`. StoreError: no such folder, not
+    a memory store, or of a newer version. DatabaseError with `is_damage`: the file is broken.
     """
     make(path)
     connection = sqlite3.connect(
@@ -78,27 +80,41 @@ def connect(path: Path) -> sqlite3.Connection:
     )
     connection.text_factory = lambda value: value.decode("utf-8", "replace")
     try:
-        _prepare(connection, path)
+        said = _prepare(connection, path)
     except BaseException:
         connection.close()
         raise
+    if notices is not None:
+        notices += filter(None, [said])
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path) -> str:
     if _pragma(connection, "journal_mode") != "wal":
         _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchall())
     connection.execute("PRAGMA synchronous = FULL")
     if not _pragma(connection, "user_version"):
         transaction(connection, "BEGIN IMMEDIATE", lambda c: _create(c, path))
-    version = _pragma(connection, "user_version")
     if _pragma(connection, "application_id") != _APPLICATION:
         raise StoreError(f"{path} is an SQLite file of another program. Choose another file.")
+    said = ""
+    if _pragma(connection, "user_version") in STEPS:
+        said = transaction(connection, "BEGIN IMMEDIATE", lambda c: _migrate(c, path))
+    version = _pragma(connection, "user_version")
     if version != VERSION:
         raise StoreError(
             f"{path} has schema {version}, which is newer than the {VERSION} known here."
             " Update this program, or choose another file."
         )
+    return said
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> str:
+    before = _pragma(connection, "user_version")
+    if before not in STEPS:  # another process was faster
+        return ""
+    kept = migrate(connection, path)
+    return f"{path} was brought from schema {before} to {VERSION}; as it was, it is {kept.name}."
 
 
 def _create(connection: sqlite3.Connection, path: Path) -> None:
@@ -182,17 +198,22 @@ def insert(connection: sqlite3.Connection, memory: Memory, vectors: Iterable[Vec
     text, source, session = map(stored, (memory.text, memory.source, memory.session))
     cursor = connection.execute(
         "INSERT INTO memories VALUES (?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (session, step, part) WHERE session <> '' DO NOTHING",
+        " ON CONFLICT (session, step, part, source) WHERE session <> '' DO NOTHING",
         (memory.id or None, text, source, session, memory.step, memory.part, memory.time),
     )
     if not cursor.rowcount or cursor.lastrowid is None:
         return None
     for vector in vectors:
-        connection.execute(
-            "INSERT INTO vectors VALUES (?, ?, ?, ?)",
-            (cursor.lastrowid, stored(vector.model), vector.dimension, vector.numbers),
-        )
+        attach(connection, cursor.lastrowid, vector)
     return cursor.lastrowid
+
+
+def attach(connection: sqlite3.Connection, row: int, vector: Vector) -> None:
+    """Give a row a vector; one of the same model and dimension is replaced."""
+    connection.execute(
+        "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)",
+        (row, stored(vector.model), vector.dimension, vector.numbers),
+    )
 
 
 def every(connection: sqlite3.Connection, *, after: int = 0) -> Iterator[Memory]:

@@ -1,18 +1,15 @@
 """The store: memories in one SQLite file, shared by threads and processes."""
 
-import json
 import sqlite3
 import time as clock
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from memory_store import lines, schema, words
+from memory_store import lines, rows, schema, words
 from memory_store.full_text import Counted, FullText, WordIndex, discard
 from memory_store.records import Hit, Memory, StoreError
 
@@ -30,34 +27,10 @@ _NO_FTS5 = (
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    """Which rows a query is about."""
+class Sink(Protocol):
+    """Whatever text can be written to."""
 
-    hidden: tuple[str, int] | None
-    sessions: Collection[str] | None
-    sources: Collection[str] | None
-    since: float | None
-
-    def left_out(self, connection: sqlite3.Connection) -> set[int]:
-        """The ids of all rows that it isn't about."""
-        clauses: list[tuple[str, list[object]]] = []
-        if self.hidden is not None:
-            session, step = self.hidden
-            # The second condition lets SQLite use the index, which holds such rows only.
-            about = "session = ? AND session <> '' AND step >= ?"
-            clauses.append((about, [schema.stored(session), step]))
-        for column, wanted in (("session", self.sessions), ("source", self.sources)):
-            if wanted is not None:
-                marks = ", ".join("?" * len(wanted))
-                clauses.append((f"{column} NOT IN ({marks})", [*map(schema.stored, wanted)]))
-        if self.since is not None:
-            clauses.append(("time < ?", [self.since]))
-        found: set[int] = set()
-        for clause, values in clauses:
-            rows = connection.execute(f"SELECT id FROM memories WHERE {clause}", values)  # noqa: S608
-            found.update(row for (row,) in rows)
-        return found
+    def write(self, text: str, /) -> object: ...
 
 
 class Store:
@@ -85,7 +58,7 @@ class Store:
 
     def __len__(self) -> int:
         """How many memories there are."""
-        return self._within("BEGIN", _count)
+        return self._within("BEGIN", rows.count)
 
     def close(self) -> None:
         """Let go of the file; a second time does nothing."""
@@ -107,8 +80,8 @@ class Store:
     ) -> int | None:
         """Keep a text, on disk when this returns; its id.
 
-        None when (session, step, part) stands already and session isn't "": adding again
-        changes nothing. `time` is in seconds since 1970, now if None. `vector` (dim,) is the
+        None when (session, step, part, source) stands already and session isn't "": adding
+        again changes nothing. `time` is in seconds since 1970, now if None. `vector` (dim,) is the
         text's embedding by `model`, of any length but 0; one without a direction (zero, NaN,
         infinite) counts as none. A high and a low surrogate side by side become the one
         character they mean.
@@ -147,57 +120,127 @@ class Store:
         since 1970).
         """
         query = None if vector is None else _query(vector)
-        limits = _Limits(hidden, sessions, sources, since)
+        limits = rows.Limits(hidden, sessions, sources, since)
 
         def ranked(connection: sqlite3.Connection) -> list[Hit]:
             without = limits.left_out(connection)
             scores = self._words(connection, text, without, words_floor)
             if query is None:
-                return _hits(connection, words.best(scores, k), {}, scores)
+                return rows.hits(connection, words.best(scores, k), {}, scores)
             return self._mixed(connection, query, model, scores, without, k, cosine_floor)
 
         self._catch_up()
         return self._within("BEGIN", ranked)
 
     def delete(self, id: int) -> bool:
-        """Forget a memory; False when there is none of that id."""
+        """Forget a memory; False when there is none of that id. See `scrub`."""
 
         def forget(connection: sqlite3.Connection) -> bool:
-            found = _memories(connection, [id])
+            found = rows.by_id(connection, [id])
             if id in found:
                 self._index.delete(connection, id, found[id].text)
                 connection.execute("DELETE FROM memories WHERE id = ?", (id,))
                 connection.execute("DELETE FROM vectors WHERE row = ?", (id,))
-                connection.execute("UPDATE state SET deletions = deletions + 1")
+                connection.execute("UPDATE state SET changes = changes + 1")
             return id in found
 
         return self._within("BEGIN IMMEDIATE", forget)
 
-    def export(self, stream: TextIO) -> int:
-        """Write all memories, oldest first, with their vectors, a JSON line each; how many."""
+    def scrub(self) -> None:
+        """Leave no byte of what was deleted in the file, as far as nobody else reads it now.
 
-        count = last = 0
-        # In pieces, each read whole before it is written: reading may begin again (`_within`),
-        # and a slow stream must not keep others from the file.
-        while piece := self._within("BEGIN", partial(_piece, after=last)):
-            for memory, vectors in piece:
-                stream.write(lines.line(memory, vectors) + "\n")
-            count, last = count + len(piece), piece[-1][0].id
+        The file is written anew, which takes its size in free space.
+        """
+        self._within("BEGIN IMMEDIATE", self._index.compact)
+        with self._lock:
+            try:
+                self._connection.execute("VACUUM")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.DatabaseError as error:
+                raise self._unusable(error) from error
+
+    def get(self, ids: Iterable[int]) -> list[Memory]:
+        """Those of these memories that there are, oldest first."""
+        found = self._within("BEGIN", lambda c: rows.by_id(c, ids))
+        return [found[row] for row in sorted(found)]
+
+    def every(self) -> Iterator[Memory]:
+        """All memories, oldest first."""
+        return self._in_pieces(lambda c, after: rows.piece(c, _PIECE, after=after), _id)
+
+    def places(self, session: str, since: int) -> set[tuple[int, int, str]]:
+        """(step, part, source) of each memory of a session from step `since` on."""
+        question = (
+            "SELECT step, part, source FROM memories"
+            " WHERE session = ? AND session <> '' AND step >= ?"
+        )
+
+        def read(connection: sqlite3.Connection) -> set[tuple[int, int, str]]:
+            found = connection.execute(question, (schema.stored(session), since))
+            return {(step, part, schema.told(source)) for step, part, source in found}
+
+        return self._within("BEGIN", read)
+
+    def unembedded(self, model: str) -> Iterator[Memory]:
+        """All memories that have no vector of that model, oldest first, as they are now."""
+        return self._in_pieces(
+            lambda c, after: rows.without_vector(c, model, _PIECE, after=after), _id
+        )
+
+    def embed(self, vectors: Mapping[int, Sequence[float]], model: str) -> int:
+        """Give memories that stand already a vector (dim,) of `model` each, by their ids.
+
+        How many got one: none of an unknown id, and none without a direction (see `add`).
+        """
+        made = {row: _unit(vector, model) for row, vector in vectors.items()}
+
+        def attach(connection: sqlite3.Connection) -> int:
+            known = rows.by_id(connection, made)
+            given = [(row, vector) for row in known for vector in made[row]]
+            for row, vector in given:
+                schema.attach(connection, row, vector)
+            connection.execute("UPDATE state SET changes = changes + 1")
+            return len(given)
+
+        return self._within("BEGIN IMMEDIATE", attach)
+
+    def export(self, stream: Sink) -> int:
+        """Write all memories, oldest first, with their vectors, a JSON line each; how many."""
+        count = 0
+        pieces = self._in_pieces(
+            lambda c, after: rows.with_vectors(c, _PIECE, after=after), lambda one: one[0].id
+        )
+        for memory, vectors in pieces:
+            stream.write(lines.line(memory, vectors) + "\n")
+            count += 1
         return count
 
     def import_(self, stream: Iterable[str]) -> int:
-        """Add all memories of an export; how many were new (see `add`). Ids are given anew.
+        """Add all memories of an export that don't stand yet; how many. Ids are given anew.
 
+        One of a session stands when its place does (see `add`), one of none when a memory
+        with its text, source and time does: the same file a second time adds nothing.
         StoreError names the line that can't be read; then nothing was added.
         """
         read = [lines.read(line, number) for number, line in enumerate(stream, 1) if line.strip()]
 
         def insert(connection: sqlite3.Connection) -> int:
-            return sum(schema.insert(connection, *one) is not None for one in read)
+            new = list(rows.new_of(connection, read))
+            return sum(schema.insert(connection, *one) is not None for one in new)
 
         count = self._within("BEGIN IMMEDIATE", insert)
         self._catch_up()
         return count
+
+    def _in_pieces(
+        self, read: Callable[[sqlite3.Connection, int], list[T]], id_of: Callable[[T], int]
+    ) -> Iterator[T]:
+        """Each read whole before it is given out: reading may begin again (`_within`), and a
+        slow reader must not keep others from the file."""
+        last = 0
+        while piece := self._within("BEGIN", partial(_read_after, read=read, after=last)):
+            yield from piece
+            last = id_of(piece[-1])
 
     def _words(
         self, connection: sqlite3.Connection, text: str, without: set[int], floor: float
@@ -205,8 +248,8 @@ class Store:
         """The bm25 of each row that holds enough of the query's words."""
         newest = connection.execute("SELECT max(id) FROM memories").fetchone()[0] or 0
         found = self._index.find(connection, words.asked(text), newest)
-        rows = words.covering(found, newest, floor=floor).keys() - without
-        return self._index.weigh(connection, found.keys(), rows) if rows else {}
+        covering = words.covering(found, newest, floor=floor).keys() - without
+        return self._index.weigh(connection, found.keys(), covering) if covering else {}
 
     def _mixed(
         self,
@@ -221,19 +264,18 @@ class Store:
         from memory_store import ranking
 
         vectors = self._loaded(connection, model, len(query))
-        dense = ranking.cosines(vectors.matrix, query)
-        dense[list(ranking.places(vectors.rows, without).values())] = 0
-        best = ranking.mixed(vectors.rows, dense, scores, k, floor=floor)
-        place = ranking.places(vectors.rows, [row for row, _ in best])
+        near, dense = vectors.scored(query, k, without=without, wanted=scores.keys())
+        best = ranking.mixed(near, dense, scores, k, floor=floor)
+        place = ranking.places(near, [row for row, _ in best])
         cosine = {row: float(dense[at]) for row, at in place.items()}
-        return _hits(connection, best, cosine, scores)
+        return rows.hits(connection, best, cosine, scores)
 
     def _loaded(self, connection: sqlite3.Connection, model: str, dimension: int) -> "Vectors":
         """The vectors of a model, with what any process added or deleted since the last time."""
         from memory_store.ranking import Vectors
 
-        deletions = connection.execute("SELECT deletions FROM state").fetchone()[0]
-        key = (model, dimension, deletions)
+        changes = connection.execute("SELECT changes FROM state").fetchone()[0]
+        key = (model, dimension, changes)
         if self._vectors is None or self._vectors[0] != key:
             count = connection.execute(
                 "SELECT count(*) FROM vectors WHERE model = ? AND dimension = ?",
@@ -277,7 +319,7 @@ class Store:
         self._vectors = None
         # Before the connection, so that a file put in its place meanwhile is seen.
         self._file = schema.make(self.path)
-        self._connection = schema.connect(self.path)
+        self._connection = schema.connect(self.path, self.notices)
         if schema.transaction(self._connection, "BEGIN", self._index.is_behind):
             schema.transaction(self._connection, "BEGIN IMMEDIATE", self._index.catch_up)
 
@@ -328,39 +370,17 @@ class Store:
         )
 
 
-def _count(connection: sqlite3.Connection) -> int:
-    count: int = connection.execute("SELECT count(*) FROM memories").fetchone()[0]
-    return count
+def _id(memory: Memory) -> int:
+    return memory.id
 
 
-def _piece(
-    connection: sqlite3.Connection, *, after: int
-) -> list[tuple[Memory, list[schema.Vector]]]:
-    memories = islice(schema.every(connection, after=after), _PIECE)
-    return [(memory, schema.vectors(connection, memory.id)) for memory in memories]
-
-
-def _memories(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, Memory]:
-    rows = connection.execute(
-        f"SELECT {schema.COLUMNS} FROM memories"  # noqa: S608
-        " WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(ids),),
-    )
-    return {memory.id: memory for memory in map(schema.memory, rows)}
-
-
-def _hits(
+def _read_after(
     connection: sqlite3.Connection,
-    best: Sequence[tuple[int, float]],
-    cosines: dict[int, float],
-    scores: dict[int, float],
-) -> list[Hit]:
-    found = _memories(connection, [row for row, _ in best])
-    return [
-        Hit(found[row], score, cosines.get(row), scores.get(row, 0.0))
-        for row, score in best
-        if row in found
-    ]
+    *,
+    read: Callable[[sqlite3.Connection, int], list[T]],
+    after: int,
+) -> list[T]:
+    return read(connection, after)
 
 
 def _query(vector: Sequence[float]) -> "Floats | None":

@@ -31,6 +31,11 @@ def cage(kind: Wanted, bounds: Bounds, home: Path) -> Cage:
         pytest.skip(str(fault))
 
 
+def needs(kind: Wanted, folder: Path) -> None:
+    """The same for a test of the whole program; nothing is left in the folder."""
+    cage(kind, Bounds(folder), folder).close()
+
+
 def bash(cage: Cage, script: str, *, timeout_s: float = 30, cancel: Cancel | None = None) -> str:
     done = ended(cage, script, timeout_s=timeout_s, cancel=cancel)
     return (done.stdout + done.stderr).decode(errors="replace")

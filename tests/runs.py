@@ -208,7 +208,10 @@ class Run:
         workspace = Workspace(self.workspace)
         cage = NoCage(Bounds(workspace.root), {"PATH": PATH, "HOME": str(self.folder)})
         results = ResultFiles(self.folder / "results")
-        self.keeper = open_keeper(self.store, workspace.root, self.cancel)
+        self._stack.callback(cage.close)
+        self.keeper = open_keeper(
+            self.store, workspace.root, self.cancel, goes_on=lambda: cage.lasting.running
+        )
         self._stack.callback(self.keeper.close)
         commands = catalogue(interactive=self._person is not None)
         context = Context(

@@ -236,6 +236,7 @@ def test_a_proof_that_the_cage_cannot_run_proves_nothing(tmp_path: Path) -> None
 
     (check,) = Proof(["true"], cage, Cancel(), 5.0, str).checks(1)
 
+    assert isinstance(check, Verified)
     assert (check.exit, check.command_line) == (126, "true")
     assert "could not be started" in check.text
 

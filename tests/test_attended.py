@@ -1,13 +1,14 @@
 """The loop with a person who watches: what they are asked, and what becomes of their words."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autoagent.approval import Answer
 from autoagent.events import Decided, Event, Executed, Fed, Stopped
 from autoagent.reply import Reply
 from autoagent.scripted import Scripted
+from commands.guard import ForbiddenPath
 from tests.runs import DONE, Run, prompt_text, says
 
 
@@ -41,8 +42,14 @@ class Reader:
         self._after_interrupt = after_interrupt
         self.asked: list[tuple[int, str]] = []
         self.said: list[str] = []
+        self.warned: list[str] = []
+        self.scopes: list[str] = []
 
-    def decide(self, step: int, reply: Reply, scope: str) -> Answer:
+    def decide(
+        self, step: int, reply: Reply, scope: str, forbidden: Sequence[ForbiddenPath]
+    ) -> Answer:
+        self.warned += [refusal.said for refusal in forbidden]
+        self.scopes.append(scope)
         self.asked.append((step, reply.command.name))
         return self._answers.pop(0) if self._answers else Answer(None)
 

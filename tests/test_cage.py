@@ -234,6 +234,17 @@ def test_the_line_about_a_cage_tells_what_it_lacks(home: Path, root: Path) -> No
     assert "(no filter of system calls" in unfiltered
 
 
+def test_the_line_says_where_protect_binds_the_file_commands_only(home: Path, root: Path) -> None:
+    """Who named a path to be kept must not learn in the morning that a shell changed it."""
+    said = {
+        kind: "--protect binds the file commands only" in describe(made, protect=True)
+        for kind in ("bubblewrap", "landlock", "none")
+        for made in [cage(kind, Bounds(root), home)]
+    }
+
+    assert said == {"bubblewrap": False, "landlock": True, "none": True}
+
+
 def test_toolchains_are_shown_whole_but_never_what_people_keep(tmp_path: Path) -> None:
     """~/.local and a project hold keys and work; an installation doesn't."""
     home = tmp_path / "home"

@@ -230,6 +230,27 @@ def test_temporary_files_live_as_long_as_the_session(home: Path, root: Path) -> 
     assert not place.parent.exists()
 
 
+def test_a_commit_carries_the_users_name(home: Path, root: Path) -> None:
+    """The home folder is an empty one, as in the other cage."""
+    (home / ".gitconfig").write_text("[user]\n\tname = A B\n\temail = a@example.org\n")
+    made = landlock(root, home)
+
+    said = bash(made, "git init -q; git commit -q --allow-empty -m x; git log --format='%an %ae'")
+
+    assert said == "A B a@example.org\n"
+
+
+def test_a_link_in_place_of_the_home_folder_leads_nothing_of_ours_there(
+    home: Path, root: Path
+) -> None:
+    """What a command may replace, we must not write through."""
+    with landlock(root, home) as made:
+        bash(made, f'rm -rf "$HOME"; ln -s {home} "$HOME"')
+        bash(made, "true")
+
+        assert not (home / ".gitconfig").exists()
+
+
 def test_no_key_is_in_the_environment(home: Path, root: Path) -> None:
     """As in every kind of cage."""
     assert SECRET not in bash(landlock(root, home), "env")

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from autoagent.approval import Answer
 from autoagent.events import (
     Cut,
+    Decided,
     Event,
     Executed,
     Executing,
@@ -40,7 +42,18 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def _places(folder: Path) -> list[tuple[str, int, int]]:
-    return [(row["session"], row["step"], row["part"]) for row in _rows(folder)]
+    """Where the steps and notes belong."""
+    return [
+        (row["session"], row["step"], row["part"])
+        for row in _rows(folder)
+        if row["source"] not in ("outcome", "person")
+    ]
+
+
+def _of_source(folder: Path, source: str) -> list[tuple[int, int, str]]:
+    """Step, part and text of the memories with that label."""
+    rows = [row for row in _rows(folder) if row["source"] == source]
+    return [(row["step"], row["part"], row["text"]) for row in rows]
 
 
 def _recalled(events: list[Event]) -> list[str]:
@@ -101,6 +114,155 @@ def test_the_last_step_of_a_stuck_run_is_kept_too(tmp_path: Path) -> None:
 
     assert isinstance(events[-1], Stopped) and events[-1].status == "stuck"
     assert [step for _, step, _ in _places(tmp_path)] == [1, 2, 3, 4, 5]
+
+
+def test_an_end_is_kept_with_its_goals_its_answer_and_a_lesson(tmp_path: Path) -> None:
+    """What a later session can learn of a whole run, in one row; a resume adds no second."""
+    missing = says("read_file", path="missing")
+    answer = says("finish", answer="Both files are there.")
+    list(Run(tmp_path, missing, missing, answer, goals=["Make a.", "Make b."], memory=True))
+
+    ((step, part, text),) = _of_source(tmp_path, "outcome")
+
+    assert (step, part) == (3, 0)
+    assert text == (
+        "Goals: Make a.; Make b.\n"
+        "Ended done, by the model's word: 3 steps, 2 failed. "
+        "Failed most: read_file missing (2 times, failed).\n"
+        "Both files are there."
+    )
+
+
+def test_a_run_that_was_given_up_or_stopped_by_a_limit_leaves_its_reason(tmp_path: Path) -> None:
+    """What didn't work is worth as much as what did."""
+    list(Run(tmp_path / "a", says("give_up", reason="There is no disk."), memory=True))
+    steps = [says("write_file", path=f"{n}", content="x") for n in range(3)]
+    list(Run(tmp_path / "b", *steps, limits=Limits(2, 10**6), memory=True))
+
+    ((_, _, given_up),) = _of_source(tmp_path / "a", "outcome")
+    ((step, _, limit),) = _of_source(tmp_path / "b", "outcome")
+
+    assert "Ended gave up: 1 steps, none failed.\nThere is no disk." in given_up
+    assert step == 2 and "Ended limit: 2 steps" in limit
+
+
+def test_a_run_that_the_model_could_not_be_reached_in_leaves_no_outcome(tmp_path: Path) -> None:
+    """That says something of the network, nothing of the work."""
+    list(Run(tmp_path, says("list_files"), memory=True))  # the script has no second answer
+
+    assert _of_source(tmp_path, "outcome") == []
+    assert _places(tmp_path) == [("one", 1, 0)]
+
+
+def test_a_second_session_recalls_how_the_first_ended(tmp_path: Path) -> None:
+    """Asked by the goal alone, in other words, before its first call."""
+    goal = "Convert the photographs of the museum to greyscale."
+    answer = says("finish", answer="Use ImageMagick; Pillow loses the colour profile.")
+    list(Run(tmp_path, answer, goals=[goal], memory=True))
+
+    again = ["Make greyscale pictures of all museum photographs."]
+    events = list(Run(tmp_path, DONE, session="two", goals=again, memory=True))
+
+    assert any("Pillow loses the colour profile" in text for text in _recalled(events))
+
+
+class Talkative:
+    """A person who says one thing after each step, as long as there is something to say."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = list(words)
+
+    def decide(self, *_: object) -> Answer:
+        return Answer(Decided(0, "run", count=99))
+
+    def ask(self, question: str) -> str:
+        return ""
+
+    def heard(self) -> list[str]:
+        return [self._words.pop(0)] if self._words else []
+
+    def interrupted(self) -> str | None:
+        return None
+
+
+def test_each_word_of_a_person_is_kept_as_theirs(tmp_path: Path) -> None:
+    """Also what was said before the first step, and several things after one step."""
+    words = ["Use tabs.", "No, four blanks.", "Call the file b."]
+    steps = [says("list_files"), says("read_file", path="x"), DONE]
+
+    list(Run(tmp_path, *steps, person=Talkative(*words), memory=True))
+
+    kept = _of_source(tmp_path, "person")
+    assert [text for _, _, text in kept] == words
+    assert len({(step, part) for step, part, _ in kept}) == 3
+    assert all(part > 0 for _, part, _ in kept)
+
+
+def test_a_secret_that_a_person_types_is_neither_kept_nor_sent(tmp_path: Path) -> None:
+    """Pasted by mistake it would come back in every later session."""
+    key = "sk-proj-0123456789abcdef"
+    model = Scripted([says("list_files"), DONE])
+    person = Talkative(f"The key is {key}.")
+
+    list(Run(tmp_path, model=model, person=person, secrets={"API_KEY": key}, memory=True))
+
+    ((_, _, text),) = _of_source(tmp_path, "person")
+    assert text == "The key is [secret API_KEY]."
+    assert not any(key in prompt_text(prompt) for prompt in model.prompts)
+
+
+def test_what_a_person_said_is_recalled_in_a_later_session_and_not_in_this_one(
+    tmp_path: Path,
+) -> None:
+    """Here it stands in the prompt for good; there it is theirs, not a note of the model's."""
+    said = "The staging database wants TLS on port 5433."
+    steps = [says("list_files", thoughts="The staging database."), DONE]
+    first = list(Run(tmp_path, *steps, person=Talkative(said), memory=True))
+
+    events = list(Run(tmp_path, DONE, session="two", goals=[PORT_GOAL], memory=True))
+
+    assert _recalled(first) == []
+    assert any(text.endswith(f", person: {said}") for text in _recalled(events))
+
+
+def test_what_a_person_says_is_what_memory_is_asked_for(tmp_path: Path) -> None:
+    """The next reply answers them, whatever the last step was about."""
+    list(Run(tmp_path, says("remember", text=PORT), DONE, memory=True))
+    goals = ["Paint the fence."]
+    steps = [says("list_files", thoughts="Brushes."), DONE]
+
+    person = Talkative("Which port has the staging database?")
+    run = Run(tmp_path, *steps, session="two", goals=goals, person=person, memory=True)
+
+    assert any(PORT in text for text in _recalled(list(run)))
+
+
+def test_a_long_note_is_kept_in_pieces_that_are_found_each(tmp_path: Path) -> None:
+    """One vector for ten pages means nothing, and a recall could show its beginning only."""
+    filler = "The harbour was quiet and the boats lay in the sun all day. " * 20
+    note = f"{filler}\n\n{PORT}\n\n{filler}"
+    mind = _embedder(says("remember", text=note), DONE)
+    list(Run(tmp_path, model=mind, memory=True, window=8000))
+
+    kept = _of_source(tmp_path, "note")
+    events = list(Run(tmp_path, DONE, session="two", goals=[PORT_GOAL], memory=True))
+
+    assert "".join(text for _, _, text in kept) == note
+    assert [part for _, part, _ in kept] == list(range(1, len(kept) + 1))
+    assert all(text in mind.embedded for _, _, text in kept)
+    assert any(PORT in text for text in _recalled(events))
+
+
+def test_what_a_person_deleted_stays_deleted_when_the_session_goes_on(tmp_path: Path) -> None:
+    """Only what a crash may have kept from the store is made up for."""
+    steps = [says("write_file", path=f"{n}", content="x") for n in range(6)]
+    list(Run(tmp_path, *steps, limits=Limits(6, 10**6), memory=True))
+    with open_store(tmp_path / "memory.sqlite") as store:
+        assert store.delete(1)
+
+    list(Run(tmp_path, DONE, memory=True))
+
+    assert [step for _, step, _ in _places(tmp_path)] == [2, 3, 4, 5, 6, 7]
 
 
 def test_a_memory_of_an_earlier_session_comes_back_when_the_goal_is_about_it(

@@ -69,6 +69,15 @@ def test_the_same_step_is_kept_once(tmp_path: Path) -> None:
         assert _texts(store.nearest("something else")) == []
 
 
+def test_a_step_may_have_a_result_a_note_and_a_persons_word(tmp_path: Path) -> None:
+    """They have one place and different sources, and none may push out another."""
+    with open_store(tmp_path / "m.sqlite") as store:
+        for source in ("workspace", "person", "outcome", "person"):
+            store.add("kiwi", source=source, session="s", step=1)
+
+        assert [memory.source for memory in store.every()] == ["workspace", "person", "outcome"]
+
+
 def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     """Memories hold what was read in private work; the log beside the file too."""
     with open_store(tmp_path / "m.sqlite") as store:
@@ -337,6 +346,154 @@ def test_an_export_of_many_has_each_once_and_in_order(tmp_path: Path) -> None:
 
     kept = [int(json.loads(line)["text"]) for line in out.getvalue().splitlines()]
     assert kept == [i for i in range(1, 1203) if i != 601]
+
+
+def test_the_same_notes_imported_twice_stand_once(tmp_path: Path) -> None:
+    """Notes of no session have no place to be known by; what they say and when must do."""
+    out = io.StringIO()
+    with open_store(tmp_path / "a") as one, open_store(tmp_path / "b") as two:
+        for time in (1, 1, 2):
+            one.add("kiwi", source="person", time=time)
+        one.add("plum", session="s", step=1, time=3)
+        one.export(out)
+        two.add("kiwi", source="person", time=1)
+
+        counts = [two.import_(io.StringIO(out.getvalue())) for _ in range(2)]
+
+        assert counts == [3, 0]
+        assert sorted((m.text, m.time) for m in two.every()) == [
+            ("kiwi", 1.0),
+            ("kiwi", 1.0),
+            ("kiwi", 2.0),
+            ("plum", 3.0),
+        ]
+
+
+def test_a_vector_may_come_later_than_its_text(tmp_path: Path) -> None:
+    """After a change of model; what another query has loaded must follow."""
+    with open_store(tmp_path / "m.sqlite") as store:
+        store.add("kiwi", vector=[1, 0], model="old")
+        store.add("plum")
+        store.add("pear", vector=[0, 1], model="new")
+        store.nearest("", vector=[0, 1], model="new")
+        before = [memory.text for memory in store.unembedded("new")]
+
+        given = store.embed({1: [2, 0], 2: [0, 0], 9: [1, 1]}, "new")
+        hits = store.nearest("", vector=[1, 0], model="new")
+
+        assert before == ["kiwi", "plum"]
+        assert given == 1
+        assert [memory.text for memory in store.unembedded("new")] == ["plum"]
+        assert [(hit.memory.text, hit.dense) for hit in hits] == [("kiwi", 1.0)]
+        assert len(store.nearest("", vector=[1, 0], model="old")) == 1
+
+
+def test_what_is_scrubbed_leaves_no_byte_in_the_files(tmp_path: Path) -> None:
+    """Whoever deletes a password means the file, its log and the word index too."""
+    path = tmp_path / "m.sqlite"
+    with open_store(path) as store:
+        for number in range(50):
+            store.add(f"number {number} of many")
+        store.add("the password is Zanzibarbarossa")
+        store.nearest("password")
+        assert b"zanzibarbarossa" in b"".join(p.read_bytes() for p in tmp_path.iterdir()).lower()
+
+        store.delete(51)
+        store.scrub()
+
+        left = b"".join(p.read_bytes() for p in tmp_path.iterdir()).lower()
+        assert b"zanzibar" not in left and b"many" in left
+        assert len(store.nearest("number", k=99)) == 50
+
+
+_SCHEMA_1 = """
+PRAGMA journal_mode = WAL;
+CREATE TABLE memories (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, text NOT NULL, source NOT NULL, session NOT NULL,
+    step INTEGER NOT NULL, part INTEGER NOT NULL, time REAL NOT NULL);
+CREATE UNIQUE INDEX origin ON memories (session, step, part) WHERE session <> '';
+CREATE TABLE vectors (
+    row INTEGER NOT NULL, model NOT NULL, dimension INTEGER NOT NULL, vector BLOB NOT NULL,
+    UNIQUE (row, model, dimension));
+CREATE TABLE state (deletions INTEGER NOT NULL, indexed INTEGER NOT NULL);
+INSERT INTO state VALUES (0, -1);
+PRAGMA application_id = 0x4D656D53;
+PRAGMA user_version = 1;
+INSERT INTO memories VALUES (1, 'kiwi', 'workspace', 's', 1, 0, 12.5);
+INSERT INTO memories VALUES (3, 'plum', 'note', '', 0, 0, 13.5);
+INSERT INTO vectors VALUES (1, 'm', 2, x'0000803f00000000');
+"""
+
+
+def _of_schema_1(path: Path) -> None:
+    """A file as the first version of this program made it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(_SCHEMA_1)
+
+
+def test_a_file_of_an_older_schema_is_migrated_and_the_old_one_kept(tmp_path: Path) -> None:
+    """All that stood in it is found; whoever wants to go back has the file as it was."""
+    path = tmp_path / "m.sqlite"
+    _of_schema_1(path)
+
+    with open_store(path) as store:
+        (notice,) = store.notices
+        (hit,) = store.nearest("kiwi", vector=[1, 0], model="m")
+        person = store.add("more", source="person", session="s", step=1)
+        again = store.add("more", source="workspace", session="s", step=1)
+
+    kept = tmp_path / "m.sqlite.schema-1"
+    assert "from schema 1 to 2" in notice and kept.name in notice
+    assert hit.memory == Memory(1, "kiwi", "workspace", "s", 1, 0, 12.5)
+    assert hit.dense == 1.0
+    assert (person, again) == (4, None)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(kept)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("SELECT text FROM memories").fetchall() == [("kiwi",), ("plum",)]
+    with open_store(path) as store:
+        assert (len(store), store.notices) == (3, [])
+
+
+def test_a_migration_writes_over_no_file_that_was_kept_before(tmp_path: Path) -> None:
+    """Somebody went back to the old file, and comes again."""
+    path = tmp_path / "m.sqlite"
+    for _ in range(2):
+        path.unlink(missing_ok=True)
+        _of_schema_1(path)
+        open_store(path).close()
+
+    kept = sorted(each.name for each in tmp_path.glob("*schema-1*"))
+    assert kept == ["m.sqlite.schema-1", "m.sqlite.schema-1-2"]
+
+
+def test_processes_that_open_an_old_file_at_once_migrate_it_once(tmp_path: Path) -> None:
+    """Two sessions are started by one script after an update."""
+    path = tmp_path / "m.sqlite"
+    _of_schema_1(path)
+
+    others = [
+        subprocess.Popen(_python(_WRITER, path, name, 5), stdout=subprocess.DEVNULL)
+        for name in ("p1", "p2", "p3")
+    ]
+
+    assert [process.wait(60) for process in others] == [0, 0, 0]
+    assert [each.name for each in tmp_path.glob("*schema-1*")] == ["m.sqlite.schema-1"]
+    with open_store(path) as store:
+        assert len(store) == 17
+
+
+def test_an_old_file_that_is_damaged_is_recovered(tmp_path: Path) -> None:
+    """Both at once: what can be read comes into a new file, which has the present schema."""
+    path = tmp_path / "m.sqlite"
+    _of_schema_1(path)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 4096)
+
+    with open_store(path) as store:
+        assert [memory.text for memory in store.every()] == ["kiwi", "plum"]
+        assert any("damaged" in notice for notice in store.notices)
+        assert store.add("goes on") == 4
 
 
 @pytest.mark.parametrize(

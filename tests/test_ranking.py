@@ -119,6 +119,91 @@ def test_vectors_keep_every_row_while_they_grow() -> None:
     assert vectors.matrix.flags.c_contiguous
 
 
+def _clustered(count: int, spread: float) -> tuple[Floats, Floats]:
+    """Rows around 40 centres with a mean in common, as embeddings have, and 20 queries."""
+    random = np.random.default_rng(7)
+    centres = random.standard_normal((40, 96)) + 6 * random.standard_normal(96)
+    drawn = centres[random.integers(0, 40, count + 20)]
+    rows = (drawn + spread * random.standard_normal(drawn.shape)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows[:count], rows[count:]
+
+
+def _filled(matrix: Floats, exact_to: int) -> Vectors:
+    vectors = Vectors(matrix.shape[1], exact_to=exact_to)
+    for row, vector in enumerate(matrix, 1):
+        vectors.append(row, vector.astype("<f4").tobytes())
+    return vectors
+
+
+def _best(found: tuple[ranking.Rows, Floats], k: int) -> list[int]:
+    rows, dense = found
+    return [int(rows[at]) for at in ranking.top(dense, k)]
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0])
+def test_the_choice_by_signs_holds_nearly_all_of_the_exact_ten(spread: float) -> None:
+    """recall@10 of 0.99 is asked for; it takes the mean off, or most signs are the same."""
+    matrix, queries = _clustered(30_000, spread)
+    exact, chosen = _filled(matrix, 30_000), _filled(matrix, 0)
+    hits = looked_at = 0
+
+    for query in queries:
+        whole = exact.scored(query, 10, without=(), wanted=())
+        some = chosen.scored(query, 10, without=(), wanted=())
+        hits += len(set(_best(whole, 10)) & set(_best(some, 10)))
+        looked_at += len(some[0])
+
+    assert hits >= 0.99 * 10 * len(queries)
+    assert looked_at < 0.1 * len(matrix) * len(queries)
+
+
+@pytest.mark.parametrize("exact_to", [0, 10_000])
+def test_hidden_rows_stay_out_and_wanted_ones_come_with_their_cosine(exact_to: int) -> None:
+    """What words found needs its cosine, however far it is; what stands in the window must
+    not take the place of others. Both ways of choosing give the same."""
+    matrix, queries = _clustered(4000, 1.0)
+    vectors = _filled(matrix, exact_to)
+    dense = matrix @ queries[0]
+    order = [int(at) + 1 for at in np.argsort(-dense, kind="stable")]
+    nearest, farthest = order[:20], order[-3:]
+
+    rows, found = vectors.scored(queries[0], 10, without=nearest, wanted=[*farthest, 9999])
+
+    score = dict(zip(rows.tolist(), found.tolist(), strict=True))
+    assert rows.tolist() == sorted(rows.tolist())
+    assert [score[row] for row in farthest] == pytest.approx([dense[row - 1] for row in farthest])
+    assert all(score.get(row, 0) == 0 for row in nearest)
+    assert set(order[20:30]) <= set(_best((rows, found), 12))
+
+
+def test_rows_added_later_are_chosen_too() -> None:
+    """The signs follow the array, over its doubling and over a new mean."""
+    matrix, _ = _clustered(9000, 1.0)
+    vectors = Vectors(96, room=1, exact_to=0)
+
+    for count in (1, 100, 3000, 3001, 9000):
+        for row in range(len(vectors.rows), count):
+            vectors.append(row + 1, matrix[row].astype("<f4").tobytes())
+        query = matrix[count - 1]
+
+        assert _best(vectors.scored(query, 1, without=(), wanted=()), 1) == [count]
+
+
+@given(_MATRICES, _QUERIES, st.sets(st.integers(1, 30)), st.integers(1, 5))
+def test_few_rows_are_chosen_whole(
+    matrix: Floats, query: Floats, without: set[int], k: int
+) -> None:
+    """Then the choice by signs is exact, ties and hidden rows included."""
+    one, other = _filled(matrix, 0), _filled(matrix, 99)
+
+    rows, dense = one.scored(query, k, without=without, wanted=())
+    every, whole = other.scored(query, k, without=without, wanted=())
+
+    assert rows.tolist() == [row for row in every.tolist() if row not in without]
+    assert dense.tolist() == [d for r, d in zip(every, whole, strict=True) if r not in without]
+
+
 def test_chinese_is_indexed_by_overlapping_pairs() -> None:
     """FTS5 takes a run of Chinese for one word, which no query would ever match."""
     assert words.indexed("数据库 port 猫").split() == ["数据", "据库", "库", "port", "猫", "猫"]

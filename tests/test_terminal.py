@@ -270,17 +270,75 @@ def test_words_with_a_slash_are_answered_and_the_question_stays(tmp_path: Path) 
         screen.shows("  - look\r\n  - mend\r\n")
         screen.answers(_ASKS, "/cost")
         screen.shows(" of $3.00; ")
-        screen.answers(_ASKS, "/undo")
-        screen.shows("/undo doesn't work yet. There are: /help")
+        screen.answers(_ASKS, "/memory")
+        screen.shows("/memory doesn't work yet. There are: /help")
         screen.answers(_ASKS, "/stauts")
         screen.shows("There is no /stauts; did you mean /status?")
         screen.answers(_ASKS, "?")
-        screen.shows("  y          run it", "/goal TEXT")
+        screen.shows("  y            run it", "/goal TEXT")
         screen.answers(_ASKS, "/goal Write a test too")
         screen.answers(_ASKS, "y")
 
         assert screen.ends() == 0
         assert "[the user says]\nOne goal more: Write a test too\n" in screen.prompt(1)
+
+
+def test_a_session_shows_its_difference_and_takes_changes_back_at_the_question(
+    tmp_path: Path,
+) -> None:
+    """The command that waits is asked about again, and the model learns what is gone."""
+    esc = says("write_file", path="b.txt", content="\x1b[2J\n")
+    with _at_terminal(tmp_path, [_WRITE, esc, _DONE], "Write") as screen:
+        screen.answers(_ASKS, "/undo")
+        screen.shows("There is nothing to take back.")
+        screen.answers(_ASKS, "y")
+        screen.answers(_ASKS, "y -2")
+        screen.shows("all is done")
+        assert screen.ends() == 0
+    with _at_terminal(
+        tmp_path, [_WRITE, _DONE], "--resume", "--goal", "Go on", "--interactive"
+    ) as screen:
+        screen.answers(_ASKS, "/diff")
+        screen.shows("  | +++ b/b.txt", "  | +\\x1b[2J", "  | 2 paths: 2 new, +2 -0 lines")
+        screen.answers(_ASKS, "/undo 9")
+        screen.shows("/undo 9: give a step from 0 (before the first) to 3.")
+        screen.answers(_ASKS, "/undo 1")
+        screen.shows("1 change was taken back: b.txt.")
+        screen.answers(_ASKS, "n")
+        screen.answers("Why not?", "")
+
+        assert screen.ends() == 0
+        assert [path.name for path in screen.workspace.iterdir()] == ["a.txt"]
+        assert 'as after step 1 are now: "b.txt"]' in screen.prompt(1)
+
+
+def test_a_protected_path_is_asked_about_with_the_reason(tmp_path: Path) -> None:
+    """design.md's table; neither `a` nor free steps answer for it."""
+    write = says("write_file", path=".bashrc", content="new\n")
+    with _at_terminal(tmp_path, [_WRITE, write, _DONE], "Write") as screen:
+        (screen.workspace / ".bashrc").write_text("old\n")
+        screen.answers(_ASKS, "y -9")
+        screen.shows("'.bashrc' is protected from change.", "y opens it to this command alone")
+        screen.shows("  | -old", "  | +new")
+        screen.answers("Run it this once? y/n/e/d/s/q/?: ", "y")
+
+        assert screen.ends() == 0
+        assert (screen.workspace / ".bashrc").read_text() == "new\n"
+
+
+def test_a_masked_file_is_asked_about_and_not_shown(tmp_path: Path) -> None:
+    """The question itself must not put a secret on the screen."""
+    read = says("write_file", path=".env", content="KEY=new\n")
+    with _at_terminal(tmp_path, [read, _DONE], "Write") as screen:
+        (screen.workspace / ".env").write_text("KEY=hidden-so-far\n")
+        screen.shows("'.env' is masked: it holds secrets")
+        before = screen.shows("Run it this once? y/n/e/d/s/q/?: ")
+        screen.child.sendline("n")
+        screen.answers("Why not?", "")
+
+        assert screen.ends() == 0
+        assert "hidden-so-far" not in before
+        assert (screen.workspace / ".env").read_text() == "KEY=hidden-so-far\n"
 
 
 def test_the_end_of_input_leaves_and_the_session_asks_again_when_resumed(tmp_path: Path) -> None:

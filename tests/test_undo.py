@@ -19,7 +19,7 @@ from autoagent.objects import Objects
 from autoagent.undo import NOT_KEPT_NOW, settled, undo
 from commands.cancel import Cancel
 from tests.fake_openai import Body, FakeOpenAI
-from tests.program import Done, Program, of_type, says
+from tests.program import KEY, Done, Program, of_type, says
 from tests.trees import picture
 
 ROOT = Path(__file__).parents[1]
@@ -129,6 +129,19 @@ def test_what_a_person_changed_between_steps_is_what_an_undo_goes_back_to(
     assert (done.code, left) == (6, {"b": "by hand"})
     assert "b: as somebody else changed it between the steps" in done.out
     assert picture(program.workspace) == {}
+
+
+def test_a_secret_in_a_files_name_is_told_by_no_undo(tmp_path: Path) -> None:
+    """Names are foreign text like a file's content."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / f"{KEY}.txt").write_text("1\n")
+    program, worked_out = worked(tmp_path, shell("for f in *.txt; do echo 2 >> $f; done"))
+
+    done = program.run("undo")
+
+    assert (program.workspace / f"{KEY}.txt").read_text() == "1\n"
+    assert "  [secret OPENAI_API_KEY].txt\n1 change taken back." in done.out
+    assert KEY not in worked_out.err + done.out + json.dumps(program.journal())
 
 
 def test_what_a_process_beside_the_commands_writes_between_them_is_undone_as_well(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from commands.context import Cage
 from commands.sandbox.bounds import Bounds
+from commands.sandbox.choose import Wanted
 from commands.sandbox.repository import unplain
 from commands.workspace import Workspace
 from tests.caged import SECRET, bash, cage, ended
@@ -38,7 +39,9 @@ def root(home: Path) -> Path:
     return root
 
 
-def caged(root: Path, *protect: str, quarantine: Path | None = None) -> Cage:
+def caged(
+    root: Path, *protect: str, quarantine: Path | None = None, kind: Wanted = "bubblewrap"
+) -> Cage:
     """A cage as a session makes it: the workspace's own lists, a quarantine outside."""
     workspace = Workspace(root, protected=protect)
     bounds = Bounds(
@@ -47,7 +50,7 @@ def caged(root: Path, *protect: str, quarantine: Path | None = None) -> Cage:
         workspace.masked_paths,
         quarantine=quarantine or root.parent / "quarantine",
     )
-    return cage("bubblewrap", bounds, root.parent)
+    return cage(kind, bounds, root.parent)
 
 
 def git(root: Path, *args: str) -> str:
@@ -93,6 +96,49 @@ def test_what_appears_at_a_protected_path_is_moved_out_and_told(
     assert not os.path.lexists(root / path)
     assert os.path.lexists(home / f"quarantine/1-{name}/it")
     assert after.notices == ()
+
+
+LOOSE = pytest.mark.parametrize("kind", ["landlock", "none"])
+
+
+@LOOSE
+@pytest.mark.parametrize(("script", "path"), PLANTED)
+def test_also_where_nothing_can_be_mounted_it_is_moved_out(
+    script: str, path: str, kind: Wanted, root: Path
+) -> None:
+    """The look is from outside, so it needs no namespace."""
+    (root / "checks").mkdir()
+    made = caged(root, "checks/test_a.py", kind=kind)
+
+    done = ended(made, script)
+
+    assert not os.path.lexists(root / path)
+    assert done.notices == (
+        f"{path} (protected from change) was moved out of the workspace, "
+        f"to quarantine/1-{path.replace('/', '+')}",
+    )
+
+
+@LOOSE
+def test_there_the_users_own_repository_is_known_and_what_is_new_in_it_isnt(
+    kind: Wanted, root: Path
+) -> None:
+    """Their hooks and settings stay; what a command adds to them goes."""
+    repository(root)
+    hook = root / ".git/hooks/post-commit"
+    hook.write_text("#!/bin/sh\n")
+    made = caged(root, kind=kind)
+
+    first = ended(made, "echo b > b; git add b; git commit -qm second")
+    second = ended(made, "echo x > .git/hooks/pre-push; git config core.fsmonitor ./a")
+
+    assert (first.exit, first.notices) == (0, ())
+    assert hook.exists()
+    assert not (root / ".git/hooks/pre-push").exists()
+    assert [said.partition(" was ")[0] for said in second.notices] == [
+        ".git/config (sets core.fsmonitor)",
+        ".git/hooks/pre-push (a hook)",
+    ]
 
 
 def test_a_link_of_the_user_is_put_back(root: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,7 @@ from threading import Thread
 
 import pytest
 
+from commands.execution import execute_shell
 from commands.fetch import Host
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.bubblewrap import Bubblewrap
@@ -23,6 +25,7 @@ from commands.sandbox.seccomp import program
 from commands.sandbox.wayout import WayOut
 from tests.caged import bash, ended, environment
 from tests.proxied import Upstream, echoing, here, serving
+from tests.test_execution import context
 
 NO_PACKAGES = Packages()
 FETCH = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=20).status)"
@@ -102,6 +105,19 @@ def test_curl_sees_the_refusal_for_http_and_for_tunnels(
     assert tunnel.exit != 0 and b"403" in tunnel.stderr
     assert '"Host": "web.test' in body
     assert web.seen[-1] == ("POST", "/post", f"web.test:{web.port}", b"abc")
+
+
+def test_who_asks_no_proxy_is_told_how_the_user_can_allow_a_host(home: Path, root: Path) -> None:
+    """Their own error says that a name is unknown, and the proxy's sentence never reaches them."""
+    with cage(root, home, Host("allowed.test")) as (made, _):
+        ctx = replace(context(root, kind="none"), cage=made)
+        text = execute_shell.run(ctx, "getent hosts example.org || ! echo ENOTFOUND").text
+
+    assert text == (
+        "ENOTFOUND\n[commands reach no host but those that the user allowed, and these by the "
+        "proxy in http_proxy. The user can allow another with --allow-host NAME: do without, or "
+        "give_up and name it]"
+    )
 
 
 def test_nothing_but_the_proxy_leads_out(home: Path, root: Path, web: Upstream) -> None:

@@ -1,6 +1,6 @@
 """Questions to a person at a terminal, and what their answers mean."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from autoagent.terminal.prompter import Prompter
 from autoagent.terminal.proposal import MOST_LINES, propose
 from autoagent.terminal.slash import Slash
 from commands.cancel import Cancel
+from commands.guard import ForbiddenPath
 from commands.workspace import Workspace
 
 _LEAVE = Answer(None)
@@ -30,6 +31,7 @@ class _Asked:
     scope: str
     edited: bool = False
     draft: str = ""
+    forbidden: Sequence[ForbiddenPath] = ()
 
     def decided(self, reason: str, *, count: int = 0, scope: str = "") -> Answer:
         """It runs, as it stands now."""
@@ -42,7 +44,8 @@ class _Asked:
     def question(self) -> str:
         exact = "exactly this" if " " in self.scope else f"every {self.scope}"
         always = f", a = {exact}" if self.scope else ""
-        return f"Run it? y/n/e/d/s/q/?{always}: "
+        run = "Run it this once?" if self.forbidden else "Run it?"
+        return f"{run} y/n/e/d/s/q/?{always}: "
 
 
 class Terminal:
@@ -55,11 +58,12 @@ class Terminal:
         environ: Mapping[str, str],
         state: State,
         cancel: Cancel,
+        changes: Callable[[State], list[str]],
     ) -> None:
         self._out = out
         self._keyboard = keyboard
         self._prompter = Prompter(out, keyboard)
-        self._slash = Slash(out, state)
+        self._slash = Slash(out, state, changes)
         self._state = state
         self._environ = environ
         self._cancel = cancel
@@ -67,9 +71,11 @@ class Terminal:
         self._leaving = False
         self._explained = False
 
-    def decide(self, step: int, reply: Reply, scope: str) -> Answer:
+    def decide(
+        self, step: int, reply: Reply, scope: str, forbidden: Sequence[ForbiddenPath]
+    ) -> Answer:
         """Ask until the answer is clear. The end of input leaves, and so does Ctrl-C twice."""
-        asked = _Asked(step, reply.command, scope)
+        asked = _Asked(step, reply.command, scope, forbidden=forbidden)
         self._propose(asked, MOST_LINES)
         self._explain()
         while True:
@@ -142,6 +148,9 @@ class Terminal:
                 self._propose(asked, None)
             case ["e"]:
                 return self._edited(asked)
+            case ["/undo", *rest]:
+                undo = self._slash.undo(" ".join(rest))
+                return Answer(None, undo=undo) if undo else asked
             case _ if self._slash.obeys(typed):
                 pass
             case []:
@@ -223,7 +232,7 @@ class Terminal:
     def _propose(self, asked: _Asked, most: int | None) -> None:
         assert self._state.started is not None
         workspace = Workspace(Path(self._state.started.workspace))
-        propose(self._out, workspace, asked.command, most)
+        propose(self._out, workspace, asked.command, most, asked.forbidden)
 
     def _explain(self) -> None:
         """Once, so that the question itself can be short."""

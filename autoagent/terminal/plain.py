@@ -31,6 +31,7 @@ from commands.control import about_of
 
 _FIRST_LINES, _LAST_LINES = 3, 5
 _LONGEST_LINE = 1_000
+_NAMED = 5  # paths of an undo
 _LOG_WIDTH = 200
 
 
@@ -83,8 +84,7 @@ class Plain:
             case Stopped():
                 self._out.write("")  # ends the passing line
             case Undone():
-                verb = "brought in" if event.what == "apply" else "taken back"
-                self._note(f"{event.counts[0]} changes were {verb}.")
+                self._undone(event)
             case Recalled() | Reserved() | Decided() | Fed() | Checkpointed():
                 pass  # of no interest, or typed by the person
 
@@ -186,6 +186,14 @@ class Plain:
             self._note(f"The model's window is {event.window:,} tokens.")
         if event.format is not None:
             self._note(f"Replies are asked for as {event.format} from now on.")
+
+    def _undone(self, event: Undone) -> None:
+        verb = "brought in" if event.what == "apply" else "taken back"
+        count = event.counts[0]
+        more = f" and {count - _NAMED} more" if count > _NAMED else ""
+        names = ", ".join(one_line(path, 80) for path in event.paths[:_NAMED])
+        changes = f"{count} {'change was' if count == 1 else 'changes were'} {verb}"
+        self._note(f"{changes}{': ' if names else ''}{names}{more}.")
 
     def _verified(self, event: Verified) -> None:
         verdict = "passes" if event.exit == 0 else f"exits with {event.exit}"

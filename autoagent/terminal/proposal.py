@@ -1,6 +1,7 @@
 """A command on the screen, whole or with how much of it is hidden, for a person to decide on."""
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autoagent.reply import Command
@@ -10,18 +11,35 @@ from autoagent.terminal.layout import barred, fenced, told
 from autoagent.terminal.output import Output, Style
 from autoagent.terminal.preview import preview
 from commands.command import CommandError
+from commands.guard import ForbiddenPath
 from commands.workspace import Workspace
 
 MOST_LINES = 12
 _SIGNS: dict[str, Style] = {"+": "green", "-": "red", "@": "dim"}
 
 
-def propose(out: Output, workspace: Workspace, command: Command, most: int | None) -> None:
+def propose(
+    out: Output,
+    workspace: Workspace,
+    command: Command,
+    most: int | None,
+    forbidden: Sequence[ForbiddenPath] = (),
+) -> None:
     """Show the command: a change of a file that is there as the difference it makes, else
-    each argument as it is. At most so many lines of one text, None: all."""
+    each argument as it is. At most so many lines of one text, None: all.
+
+    `forbidden` are the masked and protected paths that it would touch, with the reasons; what
+    stands in a masked file isn't shown.
+    """
     out.line(one_line(command.name, out.width - 1), "bold")
+    for refusal in forbidden:
+        told(out, f"{refusal.said}.", "magenta")
+    if forbidden:
+        told(out, "y opens it to this command alone; programs in the cage stay shut out.")
     try:
-        change = preview(workspace, command)
+        with workspace.permitting(refusal.place for refusal in forbidden):
+            secret = any(refusal.is_masked for refusal in forbidden)
+            change = None if secret else preview(workspace, command)
     except CommandError as error:
         told(out, f"It will fail as things are: {str(error).partition(chr(10))[0]}", "magenta")
         change = None
@@ -30,10 +48,15 @@ def propose(out: Output, workspace: Workspace, command: Command, most: int | Non
             _argument(out, name, value, most)
         return
     _argument(out, "path", change.path, most)
-    styled = [(escaped(line).expandtabs(), _SIGNS.get(line[:1])) for line in change.lines]
-    _left_out(out, barred(out, styled, most))
+    _left_out(out, coloured(out, change.lines, most))
     if not change.lines:
         told(out, "Nothing in its text would change.")
+
+
+def coloured(out: Output, lines: Iterable[str], most: int | None = None) -> int:
+    """The lines of a difference, each fenced; how many are left out."""
+    styled = [(escaped(line).expandtabs(), _SIGNS.get(line[:1])) for line in lines]
+    return barred(out, styled, most)
 
 
 def _argument(out: Output, name: str, value: Any, most: int | None) -> None:

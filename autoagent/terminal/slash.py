@@ -1,17 +1,23 @@
 """What a person can ask for at the prompt with a word that begins with a slash."""
 
 import re
+from collections.abc import Callable
 from difflib import get_close_matches
 
+from autoagent.approval import Undo
 from autoagent.budget import money
+from autoagent.objects import CheckpointFault
 from autoagent.state import State
 from autoagent.terminal.layout import paragraph, told
 from autoagent.terminal.output import Output
+from autoagent.terminal.proposal import coloured
 from autoagent.terminal.receipt import cached_share, spell_time
 
 _WORD = re.compile(r"/[a-z]*\Z", re.IGNORECASE)
-_HERE = ("/help", "/status", "/cost", "/goal", "/plan", "/quit")
-_LATER = ("/diff", "/undo", "/memory", "/model", "/limit", "/agents", "/compact", "/export")
+_HERE = ("/help", "/status", "/cost", "/goal", "/plan", "/diff", "/undo", "/quit")
+_LATER = ("/memory", "/model", "/limit", "/agents", "/compact", "/export")
+
+_MOST_LINES = 500  # of a difference
 
 _HELP = (
     ("y", "run it"),
@@ -26,16 +32,22 @@ _HELP = (
     ("/cost", "money and tokens"),
     ("/plan", "the open plan"),
     ("/goal TEXT", "one goal more"),
+    ("/diff", "what this session has changed"),
+    ("/undo [STEP]", "take back the newest change, or all after that step"),
 )
 _WORDS = "Anything longer goes to the agent as your words, and the command is not run."
 
 
 class Slash:
-    """Answers such words. What a `/goal` adds is kept in `goals` until it is fetched."""
+    """Answers such words. What a `/goal` adds is kept in `goals` until it is fetched.
 
-    def __init__(self, out: Output, state: State) -> None:
+    `changes` gives the lines of the session's difference, and at their end what they come to.
+    """
+
+    def __init__(self, out: Output, state: State, changes: Callable[[State], list[str]]) -> None:
         self._out = out
         self._state = state
+        self._changes = changes
         self.goals: list[str] = []
 
     def obeys(self, typed: str) -> bool:
@@ -54,13 +66,27 @@ class Slash:
                 self._plan()
             case "/goal":
                 self._goal(rest.strip())
+            case "/diff":
+                self._diff()
+            case "/undo":
+                told(self._out, "/undo is for the question whether a command shall run.")
             case unknown:
                 told(self._out, _unknown(unknown))
         return True
 
+    def undo(self, rest: str) -> Undo | None:
+        """What `/undo REST` wishes; None, and why is said, when that is no step."""
+        if not rest:
+            return Undo(None)
+        if rest.isdecimal() and int(rest) < self._state.step:
+            return Undo(int(rest))
+        last = self._state.step - 1
+        told(self._out, f"/undo {rest:.20}: give a step from 0 (before the first) to {last}.")
+        return None
+
     def help(self) -> None:
         for key, meaning in _HELP:
-            paragraph(self._out, meaning, mark=f"{key:<11}")
+            paragraph(self._out, meaning, mark=f"{key:<13}")
         told(self._out, _WORDS)
 
     def _plan(self) -> None:
@@ -75,6 +101,17 @@ class Slash:
             return
         self.goals.append(text)
         told(self._out, "The agent gets it with its next prompt.")
+
+    def _diff(self) -> None:
+        try:
+            lines = self._changes(self._state)
+        except CheckpointFault as fault:
+            told(self._out, str(fault), "magenta")
+            return
+        coloured(self._out, lines[:_MOST_LINES])
+        if len(lines) > _MOST_LINES and self._state.started:
+            more = f"{len(lines) - _MOST_LINES:,} lines more"
+            told(self._out, f"{more}: autoagent diff {self._state.started.session}", "dim")
 
     def _status(self) -> None:
         state = self._state

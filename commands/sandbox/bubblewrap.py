@@ -3,7 +3,6 @@
 import os
 import shutil
 import stat
-import subprocess
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -14,8 +13,10 @@ from typing import Self
 from commands.cancel import Cancel
 from commands.context import Finished
 from commands.sandbox import rlimits, supervisor
+from commands.sandbox.anchor import Anchor
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.environment import scrubbed
+from commands.sandbox.identity import asked, git_settings
 from commands.sandbox.lasting import Lasting
 from commands.sandbox.living import Living
 from commands.sandbox.mounts import Mounts, Way, laid_out
@@ -28,7 +29,6 @@ OURS = Path("/.autoagent")
 """Where our own programs stand in the cage."""
 
 _PROBE_S = 10.0
-_ASK_S = 5.0
 
 
 class Bubblewrap:
@@ -68,6 +68,10 @@ class Bubblewrap:
     def network(self) -> bool:
         return self.bounds.network
 
+    @property
+    def let_out(self) -> bool:
+        return self.bounds.outlet is not None
+
     def probe(self) -> str:
         """Run a program in it: "" when that works, else the reason in a sentence."""
         try:
@@ -101,6 +105,9 @@ class Bubblewrap:
         """What is to be told since the last time, after a look at the protected paths."""
         return self._living.notices()
 
+    def accept(self, paths: Sequence[str]) -> None:
+        self._living.accept(paths)
+
 
 class _Plan:
     """How to start the cage of some bounds on this machine."""
@@ -109,13 +116,14 @@ class _Plan:
         self, bounds: Bounds, env: Mapping[str, str], *, tight: bool, seccomp: bytes
     ) -> None:
         self._bounds = bounds
+        self._anchor = Anchor(bounds.root)
         self._layout = laid_out(bounds, env)
         self._program = _program(env, bounds.root)
-        known = _asked([self._program, "--help"], env)
+        known = asked([self._program, "--help"], env)
         self.tight = tight and b"--disable-userns" in known
         self.sized = b"--size" in known  # bubblewrap before 0.7 can't limit a tmpfs
         self._seccomp = seccomp
-        self._settings = _git_settings(env)
+        self._settings = git_settings(env)
         self._env = scrubbed(
             env,
             home=str(self._layout.home),
@@ -128,6 +136,7 @@ class _Plan:
 
     def mounts(self) -> Mounts:
         """What stands where, as the workspace is at this moment."""
+        self._anchor.check()
         return self._layout.now()
 
     def begun(self, mounts: Mounts) -> Namespace:
@@ -146,6 +155,7 @@ class _Plan:
             argv = [self._program, "--args", told, "--", *self._supervisor()]
             namespace = Namespace(argv, files.numbers, self._env)
         try:
+            self._anchor.check()  # bubblewrap follows what stands there
             self._let_out(namespace)
         except BaseException:
             namespace.end()
@@ -248,28 +258,3 @@ def _program(env: Mapping[str, str], root: Path) -> str:
     if Path(found).stat().st_mode & stat.S_ISUID:
         raise CageFault(f"{found} is setuid, so its limits can't be set; install it without.")
     return found
-
-
-def _git_settings(env: Mapping[str, str]) -> bytes:
-    """The user's name and address for commits; and the workspace may be anybody's."""
-    path = os.pathsep.join(map(str, search_path(env.get("PATH", ""))))
-    settings = b"[safe]\n\tdirectory = *\n"
-    if git := shutil.which("git", path=path):
-        told = _asked(
-            [git, "config", "--global", "-z", "--get-regexp", "^user[.](name|email)$"], env
-        )
-        for setting in told.split(b"\0")[:-1]:
-            name, _, value = setting.partition(b"\n")
-            quoted = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-            settings += b'[user]\n\t%s = "%s"\n' % (name.rpartition(b".")[2], quoted)
-    return settings
-
-
-def _asked(argv: Sequence[str], env: Mapping[str, str]) -> bytes:
-    """What a program of the user's own says on stdout; nothing when it fails."""
-    try:
-        return subprocess.run(  # noqa: S603 (a program of the system or the user)
-            argv, cwd="/", env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ASK_S
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return b""

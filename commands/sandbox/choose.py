@@ -52,12 +52,20 @@ def _filter() -> bytes:
         return b""
 
 
-def describe(cage: Cage) -> str:
-    """One line for the person: which cage it is, what it gives and what it lacks."""
+def describe(cage: Cage, *, protect: bool = False) -> str:
+    """One line for the person: which cage it is, what it gives and what it lacks.
+
+    `protect`: they named paths to be kept, which not every cage can.
+    """
+    file_commands = "--protect binds the file commands only"
     if isinstance(cage, Landlock):
-        return _described(cage, "cannot read your home folder", cage.lacks())
+        lacks = [*cage.lacks(), *([file_commands] if protect else [])]
+        return _described(cage, "cannot read your home folder", lacks)
     if not isinstance(cage, Bubblewrap):
-        return "Cage: none. Commands run as you: they can write, read and contact everything."
+        kept = f"; {file_commands}" if protect else ""
+        return (
+            f"Cage: none. Commands run as you: they can write, read and contact everything{kept}."
+        )
     lacks = [
         *([] if cage.filtered else ["no filter of system calls"]),
         *([] if cage.sized else ["temporary files not limited"]),
@@ -67,8 +75,7 @@ def describe(cage: Cage) -> str:
 
 
 def _described(cage: Bubblewrap | Landlock, unseen: str, lacks: list[str]) -> str:
-    let_out = cage.bounds.outlet and isinstance(cage, Bubblewrap)
-    outlet = "no network but the allowed hosts" if let_out else "no network"
+    outlet = "no network but the allowed hosts" if cage.let_out else "no network"
     network = "the whole network" if cage.network else outlet
     lacking = f" ({'; '.join(lacks)})" if lacks else ""
     return (

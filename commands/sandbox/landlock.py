@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,7 @@ from commands.cancel import Cancel
 from commands.context import Finished
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.environment import scrubbed
+from commands.sandbox.identity import git_settings
 from commands.sandbox.mounts import Mounts, laid_out
 from commands.sandbox.none import NoCage
 from commands.sandbox.seccomp import lone_program
@@ -129,6 +131,7 @@ class Confinement:
         self._filter = lone_program(network=bounds.network).hex()
         self._layout = laid_out(bounds, env)
         self._source = env
+        self._git = git_settings(env)
         self._known: tuple[Mounts, Rules] = ({}, [])
 
     def argv(self, argv: Sequence[str], scratch: Path) -> list[str]:
@@ -147,6 +150,8 @@ class Confinement:
         """The variables; home is a folder in `scratch`, and tools still find themselves."""
         for name in ("home", "tmp"):
             (scratch / name).mkdir(mode=0o700, exist_ok=True)
+        with suppress(OSError):  # it is there already, or a command spoiled its own home
+            _put_new(scratch / "home", ".gitconfig", self._git)
         home = Path(self._source.get("HOME", "/"))
         own = {"RUSTUP_HOME": home / ".rustup", "PYENV_ROOT": home / ".pyenv"}
         found = {name: str(place) for name, place in own.items() if place.is_dir()}
@@ -191,6 +196,17 @@ def _open(place: str, closed: Iterable[str]) -> Iterator[str]:
         for entry in entries:
             if not entry.is_symlink():
                 yield from _open(entry.path, inside if entry.path not in closed else [entry.path])
+
+
+def _put_new(folder: Path, name: str, content: bytes) -> None:
+    """A new file in that very folder: a command may have put a link in its place."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(name, flags, 0o600, dir_fd=opened), "wb") as file:
+            file.write(content)
+    finally:
+        os.close(opened)
 
 
 def _rights(place: str, rights: int) -> int:

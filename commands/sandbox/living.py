@@ -35,6 +35,12 @@ class Living:
             told, self._told = self._told, []
             return tuple(told)
 
+    def accept(self, paths: Sequence[str]) -> None:
+        """Take these paths as they are now; the next program gets a cage that keeps them so."""
+        with self._lock:
+            if self._namespace:
+                self._watch.accept(paths)
+
     def close(self) -> None:
         """End everything in the cage; there is no other after it."""
         with self._lock:
@@ -52,7 +58,7 @@ class Living:
             raise CageFault("The cage was closed with its session.")
         why = ""
         if self._namespace:
-            why = "it had ended" if self._namespace.is_over else self._why_stale()
+            why = "it had ended" if self._namespace.is_over else self._watch.stale()
             if not why:
                 return self._namespace
             self._namespace.end()
@@ -64,7 +70,3 @@ class Living:
         self._watch.begin(mounts)
         self._namespace = self._begun(mounts)
         return self._namespace
-
-    def _why_stale(self) -> str:
-        path = self._watch.stale()
-        return f"{path} was changed from outside" if path else ""

@@ -43,10 +43,7 @@ class Layout:
         mounts = dict(self.fixed)
         for folder in behind_environment(root, self.home):
             _show(mounts, folder, root)
-        protected = self.bounds.protected()
-        if ".git/hooks" in protected:
-            protected = [*protected, *places(Beneath(root))]
-        mounts |= _protecting(_existing(root, protected), root)
+        mounts |= kept(self.bounds)
         mounts |= dict.fromkeys(_existing(root, self.bounds.masked()), "empty")
         return mounts | dict.fromkeys(_visible(self.bounds.hidden, mounts), "empty")
 
@@ -71,6 +68,14 @@ def laid_out(bounds: Bounds, env: Mapping[str, str]) -> Layout:
     seen = [path for path, way in mounts.items() if way in ("read", "write", "link")]
     path = tuple(p for p in folders if beneath_any(p, seen))
     return Layout(bounds, home, python, path, mounts)
+
+
+def kept(bounds: Bounds) -> Mounts:
+    """What of the workspace nothing may change, as it is at this moment."""
+    protected = bounds.protected()
+    if ".git/hooks" in protected:
+        protected = [*protected, *places(Beneath(bounds.root))]
+    return _protecting(_existing(bounds.root, protected), bounds.root)
 
 
 def _as_here(path: Path) -> Way:

@@ -8,6 +8,7 @@ import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Protocol, Self
@@ -15,10 +16,13 @@ from typing import Protocol, Self
 from commands.cancel import Cancel
 from commands.context import Finished
 from commands.sandbox import reaper, rlimits
+from commands.sandbox.anchor import Anchor
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.environment import scrubbed
 from commands.sandbox.lasting import Lasting
+from commands.sandbox.mounts import kept
 from commands.sandbox.process import Ended, follow, not_started
+from commands.sandbox.watch import Watch
 
 _KILL_S = 10.0
 
@@ -47,9 +51,9 @@ class NoCage:
     def __init__(
         self, bounds: Bounds, env: Mapping[str, str], confined: Confined | None = None
     ) -> None:
+        bounds = replace(bounds, root=bounds.root.resolve())
         self._bounds = bounds
-        starter = _Starter(bounds, env, confined)
-        self._begin = starter.begin
+        self._starter = starter = _Starter(bounds, env, confined)
         self.lasting = Lasting(starter.begin, bounds.limits.output_bytes)
         self._finalize = weakref.finalize(self, _closed, self.lasting, starter)
 
@@ -67,8 +71,16 @@ class NoCage:
     def network(self) -> bool:
         return True
 
+    @property
+    def let_out(self) -> bool:
+        return False
+
     def notices(self) -> tuple[str, ...]:
-        return ()
+        """What has appeared at protected paths since the last time, and was moved away."""
+        return self._starter.notices()
+
+    def accept(self, paths: Sequence[str]) -> None:
+        self._starter.accept(paths)
 
     def run(
         self,
@@ -81,29 +93,36 @@ class NoCage:
         """Run argv in the workspace to its end; a missing program exits with 127."""
         if cancel.reason is not None:
             return not_started()
-        return follow(
-            self._begin,
+        done = follow(
+            self._starter.begin,
             argv,
             stdin=stdin,
             timeout_s=timeout_s,
             cancel=cancel,
             ceiling_bytes=self._bounds.limits.output_bytes,
         )
+        return replace(done, notices=self.notices())
 
 
 class _Starter:
-    """Starts programs under a reaper each."""
+    """Starts programs under a reaper each, and looks at what they leave at protected paths."""
 
     def __init__(self, bounds: Bounds, env: Mapping[str, str], confined: Confined | None) -> None:
         self._bounds = bounds
         self._source = env
+        self._anchor = Anchor(bounds.root)
         self._confined = confined
         self._lock = Lock()
         self._scratch = ""
+        self._watch = Watch(bounds, mounted=False)
+        self._is_watching = False
+        self._told: list[str] = []
 
     def begin(self, argv: Sequence[str], stdin: int, stdout: int, stderr: int) -> "_Reaped":
+        self._anchor.check()
         limits = rlimits.in_a_word(self._bounds.limits, apart=False)
         scratch = self._folder()
+        self._watched()
         if self._confined:
             argv = self._confined.argv(argv, scratch)
         control, hold = os.pipe()
@@ -129,8 +148,33 @@ class _Starter:
             os.close(alive)
         return _Reaped(leader, over, hold)
 
+    def notices(self) -> tuple[str, ...]:
+        with self._lock:
+            self._look()
+            told, self._told = self._told, []
+            return tuple(told)
+
+    def accept(self, paths: Sequence[str]) -> None:
+        """Take these paths as they are now; what else appeared is moved away before."""
+        with self._lock:
+            self._watch.accept(paths)
+            self._look()
+            self._watch.begin(kept(self._bounds))
+
+    def _watched(self) -> None:
+        """What is there before the first program is the user's own."""
+        with self._lock:
+            if not self._is_watching:
+                self._watch.begin(kept(self._bounds))
+                self._is_watching = True
+
+    def _look(self) -> None:
+        if self._is_watching:
+            self._told += self._watch.look()
+
     def close(self) -> None:
         with self._lock:
+            self._look()
             if self._scratch:
                 shutil.rmtree(self._scratch, ignore_errors=True)
 

@@ -22,11 +22,14 @@ class Watch:
 
     What exists when a cage is made is mounted read-only there; this finds the rest: what is
     new, what was put in place of a link, and mounts that no longer hold since somebody
-    outside replaced the file under them.
+    outside replaced the file under them. Where nothing is `mounted`, it finds of what
+    existed only what a command made of git's own files.
     """
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, *, mounted: bool = True) -> None:
         self._root = bounds.root
+        self._are_mounted = mounted
+        self._accepted: set[str] = set()
         self._protected = bounds.protected
         self._at = Beneath(bounds.root)
         self._quarantine = Quarantine(bounds.quarantine) if bounds.quarantine else None
@@ -41,29 +44,47 @@ class Watch:
     def begin(self, mounts: Mounts) -> None:
         """A cage with these mounts is about to be made."""
         root = self._root
+        self._accepted.clear()
         inside = {path: way for path, way in mounts.items() if path.is_relative_to(root)}
         self._mounted = {str(path): _identity(str(path)) for path in inside}
         protected = self._protected()
         plain = [p for p in protected if not p.startswith(".git/")]
         self._absent = [p for p in plain if not os.path.lexists(root / p)]
         self._links = dict(_links(root, {*plain, ".git"} - set(self._absent)))
-        known = {str(path.relative_to(root)) for path, way in inside.items() if way == "read"}
-        known |= {".git"} & self._links.keys()
+        if self._are_mounted:
+            known = {str(path.relative_to(root)) for path, way in inside.items() if way == "read"}
+            known |= {".git"} & self._links.keys()
+        else:
+            known = {offence.path for offence in offences(self._at, frozenset())}
         self._known = frozenset(known) if _GIT in protected else None
         self._masked = self._masked_names()
 
+    def accept(self, paths: Iterable[str]) -> None:
+        """Take these for the user's own, until the next cage, which is needed for them."""
+        self._accepted.update(paths)
+
     def stale(self) -> str:
-        """A path whose mount no longer holds, or that should be masked and isn't; "" if none."""
+        """Which mount no longer holds, or what should be masked and isn't; "" if none."""
+        for path in sorted(self._accepted):
+            return f"{path} was changed with the user's leave"
         for path, identity in self._mounted.items():
             if _identity(path) != identity:
-                return os.path.relpath(path, self._root)
-        return next(iter(sorted(self._masked_names() - self._masked)), "")
+                return f"{os.path.relpath(path, self._root)} was changed from outside"
+        for path in sorted(self._masked_names() - self._masked):
+            return f"{path} was changed from outside"
+        return ""
 
     def look(self) -> list[str]:
         """Move away what has appeared; a sentence for each. To be called after a command."""
         # What a command made is known to it: nothing is gained by masking it.
         self._masked |= self._masked_names()
-        return [said for offence in list(self._offences()) if (said := self._moved(offence))]
+        found = [each for each in self._offences() if not self._is_accepted(each.path)]
+        return [said for offence in found if (said := self._moved(offence))]
+
+    def _is_accepted(self, path: str) -> bool:
+        return any(
+            f"{a}/".startswith(f"{path}/") or path.startswith(f"{a}/") for a in self._accepted
+        )
 
     def _offences(self) -> Iterator[Offence]:
         for path in self._absent:
@@ -73,7 +94,8 @@ class Watch:
             if _target(self._root / path) != target:
                 yield Offence(path, "put in the place of a link")
         if self._known is not None:
-            yield from offences(self._at, self._known)
+            found = offences(self._at, self._known)
+            yield from (offence for offence in found if offence.path not in self._known)
 
     def _moved(self, offence: Offence) -> str:
         path, why = offence
