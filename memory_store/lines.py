@@ -48,7 +48,8 @@ def read(line: str, number: int) -> tuple[Memory, list[Vector]]:
         vectors = [_vector(vector) for vector in found.get("vectors", [])]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(
-            f"line {number} is not a memory ({error!r:.200}): {line.strip():.80}. Mend or remove it."
+            f"line {number} is not a memory ({error!r:.200}): {line.strip():.80}."
+            " Mend or remove it."
         ) from error
     return memory, vectors
 

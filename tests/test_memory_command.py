@@ -4,6 +4,8 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGINT
+from threading import Event
 
 import pytest
 
@@ -261,6 +263,31 @@ def test_reembedding_that_fails_midway_keeps_what_it_has(tmp_path: Path) -> None
     assert done.code == 5
     assert "128 vectors were kept; the same command goes on from there." in done.err
     assert calls == [128, 72]
+    assert len(_vectors(program, "e")) == 128
+
+
+def test_reembedding_can_be_interrupted(tmp_path: Path) -> None:
+    """Ctrl-C while a request is silent: 130 at once, and what was paid for is kept."""
+    second = Event()
+    never = Event()  # set when the server is closed
+
+    def route(body: Body) -> Answer:
+        if len(body["input"]) < 128:
+            second.set()
+            return Answer(hold=never, body={})
+        rows = [{"index": i, "embedding": [1.0, i]} for i, _ in enumerate(body["input"])]
+        return Answer(body={"data": rows})
+
+    with FakeOpenAI(routes={"/v1/embeddings": route}) as server:
+        program = Program(tmp_path, server.base_url)
+        _filled(program, [f"memory number {n}" for n in range(200)])
+
+        with program.started("memory", "reembed", "--embedding-model", "e") as running:
+            assert second.wait(30)
+            running.process.send_signal(SIGINT)
+            done = running.finish()
+
+    assert (done.code, done.err) == (130, "autoagent: Interrupted.\n")
     assert len(_vectors(program, "e")) == 128
 
 
