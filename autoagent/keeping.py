@@ -3,16 +3,18 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from autoagent import undo
 from autoagent.checkpoint import Checkpoints, Taken
 from autoagent.events import Checkpointed, Event, Executing, Noticed
 from autoagent.manifest import innards
 from autoagent.model import Cancelled
 from autoagent.objects import CheckpointFault, Objects
 from autoagent.state import State
-from autoagent.undo import Undoing
 from commands.cancel import Cancel
+
+if TYPE_CHECKING:
+    from autoagent.undo import Undoing
 
 SLOW_S = 1.0
 MANY_BYTES = 200_000_000
@@ -92,6 +94,9 @@ class Keeper:
 
         The last events tell what became of it. One that was cut off before is completed.
         """
+        # Rarely needed, and no small import.
+        from autoagent import undo
+
         assert state.started is not None
         if state.started.dry_run:
             yield [_said("A dry run works on a copy; in the workspace nothing has changed.")]
@@ -171,7 +176,7 @@ def _said(text: str) -> Noticed:
     return Noticed("undo", text)
 
 
-def _left(done: Undoing) -> list[Event]:
+def _left(done: "Undoing") -> list[Event]:
     """What of an undo a person must know besides its event."""
     by_reason: dict[str, list[str]] = {}
     for one in done.skipped:
