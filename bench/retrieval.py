@@ -24,8 +24,10 @@ _RANDOM = np.random.default_rng(0)
 
 def main() -> None:
     """Print one line a figure."""
-    for count in (200_000, 1_000_000):  # first, while the peak of memory is theirs
-        report_chosen(count, _DIMENSION)
+    # First, while the peak of memory is theirs.
+    report_chosen(200_000, _DIMENSION, spread=1)
+    report_chosen(200_000, _DIMENSION, spread=2)
+    report_chosen(1_000_000, _DIMENSION, spread=1)
     for count in (1_000, 10_000, 100_000):
         for dimension in (384, 1536):
             report_nearest(count, dimension)
@@ -53,13 +55,14 @@ def report_nearest(count: int, dimension: int) -> None:
     )
 
 
-def report_chosen(count: int, dimension: int) -> None:
+def report_chosen(count: int, dimension: int, spread: float) -> None:
     """Beyond 1e5 rows: chosen by signs, then compared; how many of the exact ten are found.
 
-    Rows around centres, 1,000 to each, and a mean in common, as embeddings of texts have.
+    Rows around centres, 1,000 to each and `spread` times as far from them as these from each
+    other, and a mean in common, as embeddings of texts have.
     """
     started = perf_counter()
-    vectors, queries = clustered(count, dimension)
+    vectors, queries = clustered(count, dimension, spread)
     matrix = vectors.matrix
 
     def chosen(query: ranking.Floats) -> set[int]:
@@ -75,7 +78,7 @@ def report_chosen(count: int, dimension: int) -> None:
     )
     peak = getrusage(RUSAGE_SELF).ru_maxrss * 1024
     print(
-        f"chosen,  {count:>9,} x {dimension:<5} {found * 1e3:8.3f} ms"
+        f"chosen, {count:>9,} x {dimension}, spread {spread:g}  {found * 1e3:8.3f} ms"
         f"   {found / read:5.2f} x a plain read   {found / exact:5.2f} x all compared"
         f"   recall@10 {hits / 10 / len(queries):.3f} (target 0.99)"
         f"   peak {peak / matrix.nbytes:.2f} bytes a vector byte"
@@ -83,14 +86,14 @@ def report_chosen(count: int, dimension: int) -> None:
     )
 
 
-def clustered(count: int, dimension: int) -> tuple[Vectors, ranking.Floats]:
+def clustered(count: int, dimension: int, spread: float) -> tuple[Vectors, ranking.Floats]:
     """So many rows in the array of the store, and forty queries like them."""
     centres = _RANDOM.standard_normal((count // 1000, dimension), dtype=np.float32)
     centres += 2 * _RANDOM.standard_normal(dimension, dtype=np.float32)
 
     def drawn(some: int) -> ranking.Floats:
         rows = centres[_RANDOM.integers(0, len(centres), some)]
-        rows += _RANDOM.standard_normal(rows.shape, dtype=np.float32)
+        rows += np.float32(spread) * _RANDOM.standard_normal(rows.shape, dtype=np.float32)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return rows
 

@@ -74,6 +74,15 @@ def without_vector(
     return list(map(schema.memory, found))
 
 
+def places(connection: sqlite3.Connection, session: str, since: int) -> set[tuple[int, int, str]]:
+    """(step, part, source) of each memory of a session from step `since` on."""
+    found = connection.execute(
+        "SELECT step, part, source FROM memories WHERE session = ? AND session <> '' AND step >= ?",
+        (schema.stored(session), since),
+    )
+    return {(step, part, schema.told(source)) for step, part, source in found}
+
+
 def by_id(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Memory]:
     """Those of these memories that there are."""
     found = connection.execute(

@@ -11,7 +11,7 @@ Places = NDArray[np.int64]
 
 LEAST = 2000
 """Places that are given at least; ten exact neighbours are among them (bench/retrieval.py)."""
-SHARE = 64
+SHARE = 40
 """One of so many rows is given where that is more: the denser, the more are as near by sign."""
 
 _A_HIT = 40

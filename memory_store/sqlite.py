@@ -170,16 +170,7 @@ class Store:
 
     def places(self, session: str, since: int) -> set[tuple[int, int, str]]:
         """(step, part, source) of each memory of a session from step `since` on."""
-        question = (
-            "SELECT step, part, source FROM memories"
-            " WHERE session = ? AND session <> '' AND step >= ?"
-        )
-
-        def read(connection: sqlite3.Connection) -> set[tuple[int, int, str]]:
-            found = connection.execute(question, (schema.stored(session), since))
-            return {(step, part, schema.told(source)) for step, part, source in found}
-
-        return self._within("BEGIN", read)
+        return self._within("BEGIN", lambda c: rows.places(c, session, since))
 
     def unembedded(self, model: str) -> Iterator[Memory]:
         """All memories that have no vector of that model, oldest first, as they are now."""
