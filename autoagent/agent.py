@@ -67,11 +67,11 @@ class Agent:
                 yield from self._end(end.stopped)
 
     def _end(self, stopped: Stopped) -> Iterator[Event]:
-        hosts = self.runner.hosts()
+        last = self.runner.ended()
         if self.memory is not None:
             for events in self._keep_end(self.memory, stopped):
                 yield from self._recorded(events)
-        yield from self._recorded([*hosts, go_on(stopped, self.state)])
+        yield from self._recorded([*last, go_on(stopped, self.state)])
 
     def _turn(self) -> Turn:
         yield self.runner.hosts()

@@ -122,6 +122,12 @@ class Runner:
         said = (Noticed("place", self.clean(notice)) for notice in result.notices)
         return [executed, *said, *self._cleaned(kept), *self.hosts()]
 
+    def ended(self) -> list[Event]:
+        """End what commands left running; what they did until then and nobody was told of."""
+        self.context.cage.close()
+        notices = self.context.cage.notices()
+        return [*(Noticed("place", self.clean(said)) for said in notices), *self.hosts()]
+
     def hosts(self) -> list[Event]:
         """The hosts that commands asked for since the last time; of a refused one the model
         is told. A proof asks for some, and what goes on beside the commands."""

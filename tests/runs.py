@@ -206,7 +206,12 @@ class Run:
 
     def _agent(self) -> Agent:
         workspace = Workspace(self.workspace)
-        cage = NoCage(Bounds(workspace.root), {"PATH": PATH, "HOME": str(self.folder)})
+        bounds = Bounds(
+            workspace.root,
+            protected=workspace.protected_paths,
+            quarantine=self.folder / "quarantine",
+        )
+        cage = NoCage(bounds, {"PATH": PATH, "HOME": str(self.folder)})
         results = ResultFiles(self.folder / "results")
         self._stack.callback(cage.close)
         self.keeper = open_keeper(
