@@ -16,7 +16,6 @@ from autoagent.events import SCHEMA_VERSION, Stopped
 from autoagent.settings import Settings
 from autoagent.state import State
 from autoagent.terminal.escape import escaped
-from autoagent.terminal.interactive import Terminal
 from autoagent.terminal.keyboard import Keyboard
 from autoagent.terminal.output import Output, standard_error
 from autoagent.terminal.plain import Plain
@@ -27,6 +26,7 @@ from commands.cancel import Cancel
 
 if TYPE_CHECKING:
     from autoagent.session import Session
+    from autoagent.terminal.interactive import Terminal
 
 _SILENCE_S = 300.0
 _LARGEST_INPUT = 10_000_000  # bytes
@@ -99,10 +99,14 @@ def _run(
         out.status("starting…")
     inputs = Inputs(settings, environ, attended, context)
     view = Plain(out, watched=attended or settings.verbose, quiet=settings.quiet)
-    changes = partial(_changes, settings)
-    person = Terminal(out, keyboard, environ, view.state, inputs.cancel, changes)
+    person = None
+    if attended:
+        from autoagent.terminal.interactive import Terminal
+
+        changes = partial(_changes, settings)
+        person = Terminal(out, keyboard, environ, view.state, inputs.cancel, changes)
     # From here on there is something to end in order.
-    with Signals(inputs.cancel, person.leave):
+    with Signals(inputs.cancel, person.leave if person else lambda: None):
         try:
             session = resume(inputs, found) if found else start(inputs, goals)
         finally:
@@ -124,7 +128,7 @@ def _changes(settings: Settings, state: State) -> list[str]:
 
 
 def _follow(
-    session: "Session", view: Plain, person: Terminal, settings: Settings, out: Output
+    session: "Session", view: Plain, person: "Terminal | None", settings: Settings, out: Output
 ) -> int:
     """Show the run to its end, answer its questions, give its answer and receipt."""
     from autoagent.terminal.receipt import receipt, result_object
@@ -159,7 +163,7 @@ def _follow(
 
 
 def _show(
-    session: "Session", view: Plain, person: Terminal, results: StandardOutput | None
+    session: "Session", view: Plain, person: "Terminal | None", results: StandardOutput | None
 ) -> None:
     from autoagent.journal import Entry
 
@@ -170,7 +174,7 @@ def _show(
                 if results is not None:
                     results.line(item.to_dict())
             else:
-                item.answer.set_result(item.put(person))
+                item.answer.set_result(item.put(person) if person else None)
 
 
 def _after_trust(
