@@ -59,7 +59,7 @@ def tools(world: World) -> list[str]:
 def _unreadable(world: World) -> list[str]:
     near = [".env", "./sub/../.env", ".ENV", "e", "sub/.env.local", "/proc/self/cwd/.env", "pipe"]
     far = [f"{world.home}/key", "../home/key", "k", "/proc/self/environ", f"{world.state}/planted"]
-    return [*near, *far, "/dev/zero", "here", f"{world.folder}/work/../home/key"]
+    return [*near, *far, "/dev/zero", "here", str(world.folder / "work" / ".." / "home" / "key")]
 
 
 FLOOD = shell("yes")
