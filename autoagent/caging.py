@@ -58,6 +58,7 @@ def make_cage(
         network=settings.network,
         outlet=way.outlet if way else None,
         pass_env=settings.pass_env,
+        limits=settings.command_limits,
         quarantine=settings.places.state / "quarantine",
     )
     reason = "--sandbox none was asked for."

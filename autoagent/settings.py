@@ -1,6 +1,7 @@
 """The settings of one run, each with where it came from."""
 
 import argparse
+import math
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from autoagent.model import Price
 from autoagent.places import Places, find, workspace_name
 from autoagent.sources import Layer
 from autoagent.values import printable
+from commands.sandbox.bounds import Limits as CommandLimits
 
 if TYPE_CHECKING:
     from commands.fetch import Host
@@ -56,6 +58,13 @@ DEFAULTS: Mapping[str, Any] = {
     "continuous": False,
     "resume": None,
     "command_timeout": 120.0,
+    "command_cpu": 3600.0,
+    "command_memory": 0.8,
+    "command_processes": 2048,
+    "command_open_files": 4096,
+    "command_file_size": 8 << 30,
+    "command_output": 64 << 20,
+    "command_scratch": 1 << 30,
     "model_timeout": 300.0,
     "local_ports": (11434, 1234, 8080, 8000),  # Ollama, LM Studio, llama.cpp, vLLM
 }
@@ -115,6 +124,7 @@ class Settings:
     color: Literal["auto", "always", "never"]
     plain: bool
     command_timeout_s: float
+    command_limits: CommandLimits
     model_timeout_s: float
     local_ports: tuple[int, ...]
     places: Places
@@ -148,6 +158,15 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], *, cwd: Path) 
     values["protect"] = tuple(_inside(path, workspace) for path in values["protect"])
     for key in ("allow_read", "allow_write"):
         values[key] = tuple(_beside(path, places, key) for path in values[key])
+    values["command_limits"] = CommandLimits(
+        processes=values.pop("command_processes"),
+        memory_share=values.pop("command_memory"),
+        cpu_s=math.ceil(values.pop("command_cpu")),
+        file_bytes=values.pop("command_file_size"),
+        open_files=values.pop("command_open_files"),
+        output_bytes=values.pop("command_output"),
+        scratch_bytes=values.pop("command_scratch"),
+    )
     for key in _IN_SECONDS:
         values[f"{key}_s"] = values.pop(key)
     memory = values["memory"] or workspace_name(workspace)

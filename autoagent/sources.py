@@ -20,6 +20,13 @@ _VARIABLES_ONLY: Mapping[str, tuple[str, str]] = {
     "organization": ("text", "OPENAI_ORGANIZATION"),
     "command_timeout": ("duration", "AUTOAGENT_COMMAND_TIMEOUT"),
     "model_timeout": ("duration", "AUTOAGENT_MODEL_TIMEOUT"),
+    "command_cpu": ("duration", "AUTOAGENT_COMMAND_CPU"),
+    "command_memory": ("share", "AUTOAGENT_COMMAND_MEMORY"),
+    "command_processes": ("count", "AUTOAGENT_COMMAND_PROCESSES"),
+    "command_open_files": ("count", "AUTOAGENT_COMMAND_OPEN_FILES"),
+    "command_file_size": ("bytes", "AUTOAGENT_COMMAND_FILE_SIZE"),
+    "command_output": ("bytes", "AUTOAGENT_COMMAND_OUTPUT"),
+    "command_scratch": ("bytes", "AUTOAGENT_COMMAND_SCRATCH"),
     "local_ports": ("ports", "AUTOAGENT_LOCAL_PORTS"),
 }
 _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {

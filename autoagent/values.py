@@ -144,6 +144,20 @@ def _duration(text: str) -> float:
     return seconds
 
 
+def _share(text: str) -> float:
+    share = _amount(text)
+    if not 0 < share <= 1:
+        raise ValueError
+    return share
+
+
+def _bytes(text: str) -> int:
+    parts = re.fullmatch(r"([0-9]{1,15})([KMGT]?)", text)
+    if parts is None or not int(parts[1]):
+        raise ValueError
+    return int(parts[1]) << 10 * "_KMGT".index(parts[2] or "_")
+
+
 def _price(text: str) -> Price:
     parts = [_amount(part) for part in text.split(",")]
     if len(parts) != 3:
@@ -202,6 +216,8 @@ KINDS: Mapping[str, Kind] = {
     "usd": Kind(_amount, "an amount in US dollars, like 2.50", _NUMBER),
     "temperature": Kind(_temperature, "a number from 0 to 2", _NUMBER),
     "duration": Kind(_duration, "a time like 90, 90s, 30m, 2h or 1h30m", (str, int, float)),
+    "share": Kind(_share, "a share above 0 and up to 1, like 0.5", _NUMBER),
+    "bytes": Kind(_bytes, "a size in bytes, or like 500M or 2G", (str, int)),
     "price": Kind(
         _price,
         "three prices in US dollars per million tokens: IN,CACHED,OUT, like 0.25,0.025,2",
