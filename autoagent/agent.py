@@ -19,7 +19,7 @@ from autoagent.events import (
     Stopped,
     Verified,
 )
-from autoagent.longterm import LongTerm, asked_ahead, text_of, words_of
+from autoagent.longterm.memory import LongTerm, asked_ahead, text_of, words_of
 from autoagent.model import Cancelled, Model, ModelFault, Usage
 from autoagent.reading import MOST_REFUSALS, read
 from autoagent.running import Runner, failure

@@ -4,9 +4,9 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoagent.configuration.settings import Settings
 from autoagent.errors import RefusedError
 from autoagent.events import Noticed
-from autoagent.settings import Settings
 from commands.context import Cage
 from commands.workspace import Workspace
 

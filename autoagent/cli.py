@@ -36,7 +36,7 @@ def _hold_closed_streams() -> None:
 def _dispatch(typed: list[str]) -> int:
     if typed in (["--version"], ["version"]):
         return _print(_version())
-    from autoagent import options
+    from autoagent.configuration import options
 
     given = options.parse(typed)
     if given.command not in ("help", "version"):
@@ -55,7 +55,7 @@ def _dispatch(typed: list[str]) -> int:
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
             return console.run(given, os.environ)
         case _:
-            from autoagent import subcommands
+            from autoagent.subcommands import dispatch as subcommands
 
             return subcommands.run(given, os.environ)
 

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoagent import places, sessions, trust
-from autoagent import settings as setting
+from autoagent import sessions
+from autoagent.configuration import places, trust
+from autoagent.configuration import settings as setting
+from autoagent.configuration.settings import Settings
 from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.events import SCHEMA_VERSION, Stopped
-from autoagent.settings import Settings
 from autoagent.state import State
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.keyboard import Keyboard
@@ -120,8 +121,8 @@ def _at_terminal(out: Output) -> bool:
 
 def _changes(settings: Settings, state: State) -> list[str]:
     """The difference that the session has made so far, and what it comes to."""
-    from autoagent.secrets import Redactor
-    from autoagent.taking_back import difference_of
+    from autoagent.configuration.secrets import Redactor
+    from autoagent.subcommands.taking_back import difference_of
 
     clean = Redactor(settings.secrets).clean
     return [clean(line) for line in difference_of(settings.places, state)]
@@ -153,7 +154,7 @@ def _follow(
         results.answer(stopped.answer)
     receipt(out, view.state, session.journal.path, network=settings.network)
     if view.state.started is not None and view.state.started.dry_run:
-        from autoagent.taking_back import tell_dry_run
+        from autoagent.subcommands.taking_back import tell_dry_run
 
         tell_dry_run(settings.places, view.state, out)
     if results.lost is None:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
-from autoagent.blocks import OPENING, as_blocks, filled, misplaced, read_tail
-from autoagent.refusal import ReplyError, excerpt, shown, unreadable
-from autoagent.repaired import repaired
-from autoagent.tolerant import DEEPEST, Path, Reading, read_tolerantly
+from autoagent.replies.blocks import OPENING, as_blocks, filled, misplaced, read_tail
+from autoagent.replies.refusal import ReplyError, excerpt, shown, unreadable
+from autoagent.replies.repaired import repaired
+from autoagent.replies.tolerant import DEEPEST, Path, Reading, read_tolerantly
 
 __all__ = ["READING", "Command", "Reply", "ReplyError", "excerpt", "read_reply", "render"]
 

@@ -18,7 +18,7 @@ from commands.context import Context
 from commands.control import about_of
 
 if TYPE_CHECKING:
-    from autoagent.keeping import Keeper
+    from autoagent.checkpoints.keeping import Keeper
     from commands.sandbox.wayout import WayOut
 
 _CHANGING = frozenset({"change", "execute"})

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Self
 from autoagent.agent import Agent
 from autoagent.approval import Answer, Person
 from autoagent.calling import Caller, Patience
+from autoagent.configuration.secrets import Redactor
 from autoagent.ending import Proof
 from autoagent.errors import AutoAgentError
 from autoagent.events import Event, Stopped
 from autoagent.journal import Entry, Journal
-from autoagent.longterm import LongTerm
+from autoagent.longterm.memory import LongTerm
 from autoagent.model import Model
 from autoagent.reply import Reply
 from autoagent.running import ResultFiles, Runner
-from autoagent.secrets import Redactor
 from autoagent.state import State
 from autoagent.tokens import Counter
 from commands.cancel import Cancel
@@ -32,7 +32,7 @@ from commands.guard import ForbiddenPath
 from commands.workspace import Workspace
 
 if TYPE_CHECKING:
-    from autoagent.keeping import Keeper
+    from autoagent.checkpoints.keeping import Keeper
     from commands.sandbox.wayout import WayOut
 
 _VERIFY_TIMEOUT_S = 600.0

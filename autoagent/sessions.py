@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from autoagent.configuration.places import private_folder
 from autoagent.errors import ConfigError, StateError
 from autoagent.events import Started
 from autoagent.journal import first_of, load
-from autoagent.places import private_folder
 
 JOURNAL = "journal.jsonl"
 

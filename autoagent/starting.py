@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Protocol, Self
 from autoagent import __version__, prompt, sessions
 from autoagent.caging import make_cage, make_way_out, network_of, reachable
 from autoagent.calling import Patience
-from autoagent.catalog import OPENAI_URL
-from autoagent.choosing import Chosen, chosen
+from autoagent.configuration.places import private_folder
+from autoagent.configuration.secrets import Redactor
+from autoagent.configuration.settings import Settings
 from autoagent.ending import NOT_RUNNABLE, Proof
 from autoagent.errors import ConfigError, StateError
 from autoagent.events import Changed, Event, Noticed, Resumed, Started, Verified
 from autoagent.history import RESULT_SHARE, shortened
 from autoagent.journal import Journal, load
-from autoagent.learned import Learned
-from autoagent.longterm import LongTerm
+from autoagent.longterm.memory import LongTerm
 from autoagent.model import Model
-from autoagent.places import private_folder
+from autoagent.models.catalog import OPENAI_URL
+from autoagent.models.choosing import Chosen, chosen
+from autoagent.models.learned import Learned
 from autoagent.running import ResultFiles
-from autoagent.secrets import Redactor
 from autoagent.session import Parts, Session
-from autoagent.settings import Settings
 from autoagent.state import State, fold
 from autoagent.tokens import Counter, counter_for
 from commands.builtin import catalogue
@@ -35,7 +35,7 @@ from commands.command import CommandError
 from commands.workspace import Workspace
 
 if TYPE_CHECKING:
-    from autoagent.openai_model import OpenAIModel
+    from autoagent.models.openai_model import OpenAIModel
 
 _TOOLS = (
     'echo "Shell: bash $BASH_VERSION."; python3 --version 2>&1; git --version 2>&1; '
@@ -48,7 +48,7 @@ _PATIENCE = 2  # times the longest silence: how long a faulty server is borne wi
 
 def make_model(settings: Settings, pick: Chosen, session: str, learned: Learned) -> "OpenAIModel":
     """The client of the chosen model; its import begins in the background at once."""
-    from autoagent.openai_model import OpenAIModel
+    from autoagent.models.openai_model import OpenAIModel
 
     return OpenAIModel(
         name=pick.model,
@@ -282,8 +282,8 @@ def _parts(
     stack: ExitStack,
 ) -> tuple[Parts, list[str]]:
     """What a session is made of, and what a person should know of it."""
-    from autoagent.copying import copied
-    from autoagent.keeping import opened_or_said
+    from autoagent.checkpoints.copying import copied
+    from autoagent.checkpoints.keeping import opened_or_said
     from commands.sandbox.choose import describe
 
     settings = inputs.settings

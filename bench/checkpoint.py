@@ -12,8 +12,8 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from autoagent.checkpoint import Checkpoints
-from autoagent.objects import Objects
+from autoagent.checkpoints.checkpoint import Checkpoints
+from autoagent.checkpoints.objects import Objects
 
 SIZES = (100, 10_000, 100_000)
 ROUNDS = 5

@@ -11,11 +11,12 @@ from typing import Any
 from autoagent.agent import Agent
 from autoagent.approval import Person
 from autoagent.calling import Caller, Patience
+from autoagent.checkpoints.keeping import open_keeper
+from autoagent.configuration.secrets import Redactor
 from autoagent.ending import Proof
 from autoagent.events import Event, Limits, Resumed, Started
 from autoagent.journal import Disk, Journal, load
-from autoagent.keeping import open_keeper
-from autoagent.longterm import LongTerm
+from autoagent.longterm.memory import LongTerm
 from autoagent.model import (
     Completion,
     Embedded,
@@ -30,7 +31,6 @@ from autoagent.model import (
 )
 from autoagent.running import ResultFiles, Runner
 from autoagent.scripted import Scripted
-from autoagent.secrets import Redactor
 from autoagent.state import fold
 from autoagent.tokens import estimate
 from commands.builtin import catalogue

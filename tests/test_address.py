@@ -3,7 +3,7 @@
 import pytest
 
 from autoagent.errors import ConfigError
-from autoagent.openai_model import OpenAIModel
+from autoagent.models.openai_model import OpenAIModel
 
 
 @pytest.mark.parametrize(

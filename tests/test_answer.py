@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoagent.answer import Answer, Unreadable, usage_of
 from autoagent.model import Price, Usage
+from autoagent.models.answer import Answer, Unreadable, usage_of
 
 NAMES = (
     "prompt_tokens",

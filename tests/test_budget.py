@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoagent.budget import Exhausted, milestones, reserve
+from autoagent.configuration.values import from_text
 from autoagent.events import Event, Limits, Noticed, Replied, Reserved, Retried, Stopped
 from autoagent.model import (
     Cancelled,
@@ -21,7 +22,6 @@ from autoagent.model import (
     Usage,
 )
 from autoagent.state import Spent, State
-from autoagent.values import from_text
 from tests.runs import AMPLE, DONE, PRICE, Mind, Run, says
 
 _FLAT = st.just(0.0) | st.floats(0.01, 200)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoagent.catalog import look_up
 from autoagent.errors import ConfigError
-from autoagent.learned import Facts, Learned
 from autoagent.model import ModelCard, Price
-from autoagent.servers import LocalServer, ask_server, find_local
+from autoagent.models.catalog import look_up
+from autoagent.models.learned import Facts, Learned
+from autoagent.models.servers import LocalServer, ask_server, find_local
 from tests.fake_openai import Answer, FakeOpenAI
 
 OPENROUTER = "https://openrouter.ai/api/v1"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from autoagent.checkpoint import Checkpoints, is_settled
-from autoagent.manifest import Bounds, Stamp, stamp_of
-from autoagent.objects import LARGE_BYTES, CheckpointFault, MissingContent, Objects
-from autoagent.timeline import Timeline
+from autoagent.checkpoints.checkpoint import Checkpoints, is_settled
+from autoagent.checkpoints.manifest import Bounds, Stamp, stamp_of
+from autoagent.checkpoints.objects import LARGE_BYTES, CheckpointFault, MissingContent, Objects
+from autoagent.checkpoints.timeline import Timeline
 
 SECRET = "sk-a-secret-that-nothing-may-hold"
 
@@ -282,8 +282,8 @@ def test_a_link_in_place_of_a_folder_is_not_followed(
 TAKING = """
 import sys
 from pathlib import Path
-from autoagent.checkpoint import Checkpoints
-from autoagent.objects import Objects
+from autoagent.checkpoints.checkpoint import Checkpoints
+from autoagent.checkpoints.objects import Objects
 print("ready", flush=True)
 checkpoints = Checkpoints(Path(sys.argv[1]), Objects(Path(sys.argv[2])))
 found = checkpoints.look()

@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autoagent.checkpoint import Checkpoints
+from autoagent.checkpoints.checkpoint import Checkpoints
+from autoagent.checkpoints.objects import Objects
+from autoagent.checkpoints.undo import Undoing, settled, undo
 from autoagent.events import Span
-from autoagent.objects import Objects
-from autoagent.undo import Undoing, settled, undo
 from tests.trees import Change, Picture, changes, make, picture, steps
 
 SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)

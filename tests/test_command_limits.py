@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from autoagent import options, settings
+from autoagent.configuration import options, settings
+from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError
-from autoagent.settings import Settings
 from commands.sandbox.bounds import Limits
 from tests.caged import needs
 from tests.program import Program

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoagent.doctor import remedy
+from autoagent.subcommands.doctor import remedy
 from commands.sandbox.bounds import CageFault
 from commands.sandbox.guarantees import GUARANTEES, kept
 from tests.caged import environment, needs

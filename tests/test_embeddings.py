@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from autoagent.learned import Learned
 from autoagent.model import Price
-from autoagent.openai_model import OpenAIModel
+from autoagent.models.learned import Learned
+from autoagent.models.openai_model import OpenAIModel
 from commands.cancel import Cancel
 from tests.fake_openai import Answer, Body, FakeOpenAI, vector
 

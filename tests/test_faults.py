@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoagent.faults import Asked, of_status, retry_after_s
 from autoagent.model import Message, TooLong, Transient
-from autoagent.openai_model import OpenAIModel
+from autoagent.models.faults import Asked, of_status, retry_after_s
+from autoagent.models.openai_model import OpenAIModel
 from commands.cancel import Cancel
 from tests.fake_openai import Answer, FakeOpenAI
 

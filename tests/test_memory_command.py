@@ -9,9 +9,9 @@ from threading import Event
 
 import pytest
 
+from autoagent.configuration.places import workspace_name
+from autoagent.longterm.reembedding import Purse
 from autoagent.model import Price
-from autoagent.places import workspace_name
-from autoagent.reembedding import Purse
 from memory_store import open_store
 from memory_store.sqlite import Store
 from tests.fake_openai import Answer, Body, FakeOpenAI, vector

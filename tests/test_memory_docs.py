@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import memory_store
-from autoagent.options import SUBCOMMANDS, parse
+from autoagent.configuration.options import SUBCOMMANDS, parse
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
 

@@ -7,7 +7,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from autoagent.faults import Asked, of_broken
 from autoagent.model import (
     Message,
     ModelFault,
@@ -15,7 +14,8 @@ from autoagent.model import (
     Rejected,
     Transient,
 )
-from autoagent.openai_model import OpenAIModel
+from autoagent.models.faults import Asked, of_broken
+from autoagent.models.openai_model import OpenAIModel
 from commands.cancel import Cancel
 from tests.fake_openai import Answer, FakeOpenAI
 

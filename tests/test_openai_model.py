@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from autoagent.learned import Learned
 from autoagent.model import (
     Cancelled,
     Completion,
@@ -22,7 +21,8 @@ from autoagent.model import (
     Transient,
     Usage,
 )
-from autoagent.openai_model import OpenAIModel
+from autoagent.models.learned import Learned
+from autoagent.models.openai_model import OpenAIModel
 from commands.cancel import Cancel, Reason
 from tests.fake_openai import Answer, Body, FakeOpenAI, Scripted
 
@@ -347,7 +347,7 @@ def test_azure_is_asked_by_deployment_and_version() -> None:
 
 def test_nothing_heavy_is_imported_with_the_module() -> None:
     """--help and the first line must not wait for openai."""
-    modules = "autoagent.openai_model, autoagent.servers, autoagent.catalog"
+    modules = "autoagent.models.openai_model, autoagent.models.servers, autoagent.models.catalog"
     heavy = "{'openai', 'pydantic', 'genai_prices', 'http.client'} & set(sys.modules)"
     code = f"import sys, {modules}; print(*({heavy}))"
     root = Path(__file__).parents[1]

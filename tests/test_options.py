@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoagent.configuration.options import OPTIONS, SUBCOMMANDS, help_text, parse
 from autoagent.errors import ConfigError
-from autoagent.options import OPTIONS, SUBCOMMANDS, help_text, parse
 
 ROOT = Path(__file__).parent.parent
 
@@ -139,7 +139,7 @@ def test_the_help_page_shows_every_option() -> None:
 
 def test_the_page_names_the_defaults_that_count() -> None:
     """Two places hold them, because the page may not import the settings."""
-    from autoagent.settings import DEFAULTS
+    from autoagent.configuration.settings import DEFAULTS
 
     page = help_text()
 
@@ -153,7 +153,7 @@ def test_the_page_names_the_defaults_that_count() -> None:
 def test_reading_the_command_line_imports_nothing_heavy() -> None:
     """`--help` has to be as quick as argparse; facts.md: dataclasses and json double it."""
     code = (
-        "import sys; before = set(sys.modules); import autoagent.options as o;"
+        "import sys; before = set(sys.modules); import autoagent.configuration.options as o;"
         "o.parse(['-l', '3']); o.help_text(); print(sorted(set(sys.modules) - before))"
     )
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoagent.pieces import pieces
+from autoagent.longterm.pieces import pieces
 
 _TEXTS = st.text(alphabet=st.sampled_from("ab. \n`#。A)\t"), max_size=400) | st.text(max_size=200)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from autoagent import options, settings
+from autoagent.configuration import options, settings
+from autoagent.configuration.places import find, private_folder, workspace_name
+from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError, StateError
-from autoagent.places import find, private_folder, workspace_name
-from autoagent.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,7 +60,8 @@ def test_a_workspace_that_can_not_be_one_is_refused(workspace: Path) -> None:
 def test_a_workspace_on_a_read_only_file_system_is_refused(workspace: Path) -> None:
     """Also for root, to whom modes mean nothing."""
     code = (
-        "import sys; from pathlib import Path; from autoagent import options, settings\n"
+        "import sys; from pathlib import Path\n"
+        "from autoagent.configuration import options, settings\n"
         "try: settings.load(options.parse([]), {'HOME': sys.argv[1]}, cwd=Path(sys.argv[2]))\n"
         "except settings.ConfigError as error: print(error)"
     )
@@ -140,7 +141,7 @@ def test_without_any_home_a_sentence_says_what_to_set() -> None:
     bind = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--chdir", str(ROOT)]
     bind += ["--unshare-user", "--uid", "4242", "--gid", "4242"]
     code = (
-        "import pathlib; from autoagent import errors, places\n"
+        "import pathlib; from autoagent import errors; from autoagent.configuration import places\n"
         "try: places.find({}, cwd=pathlib.Path('/'))\n"
         "except errors.ConfigError as error: print(error)\n"
         "print(places.find({'AUTOAGENT_HOME': '/a'}, cwd=pathlib.Path('/')).state)"

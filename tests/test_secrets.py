@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoagent.secrets import Redactor, found_in
+from autoagent.configuration.secrets import Redactor, found_in
 
 KEY = "sk-test/9f8e+7d6c5b4a=3210"
 REDACTOR = Redactor({"OPENAI_API_KEY": KEY})

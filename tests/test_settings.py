@@ -6,11 +6,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autoagent import options, settings, values
+from autoagent.configuration import options, settings, values
+from autoagent.configuration.settings import DEFAULTS, Settings
+from autoagent.configuration.sources import VARIABLES
 from autoagent.errors import ConfigError
 from autoagent.model import Price
-from autoagent.settings import DEFAULTS, Settings
-from autoagent.sources import VARIABLES
 
 ROOT = Path(__file__).parent.parent
 

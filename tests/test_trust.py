@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from autoagent import options, settings, trust
+from autoagent.configuration import options, settings, trust
+from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError
-from autoagent.settings import Settings
 
 
 @pytest.fixture

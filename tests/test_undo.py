@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from autoagent.checkpoint import Checkpoints
+from autoagent.checkpoints.checkpoint import Checkpoints
+from autoagent.checkpoints.keeping import Keeper
+from autoagent.checkpoints.objects import Objects
+from autoagent.checkpoints.undo import NOT_KEPT_NOW, settled, undo
 from autoagent.events import Checkpointed, Executing, Noticed, Span
-from autoagent.keeping import Keeper
-from autoagent.objects import Objects
-from autoagent.undo import NOT_KEPT_NOW, settled, undo
 from commands.cancel import Cancel
 from tests.fake_openai import Body, FakeOpenAI
 from tests.program import KEY, Done, Program, of_type, says
@@ -419,10 +419,10 @@ def test_a_mode_alone_is_changed_in_place(tree: tuple[Path, Objects]) -> None:
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from autoagent.checkpoint import Checkpoints
+from autoagent.checkpoints.checkpoint import Checkpoints
 from autoagent.events import Span
-from autoagent.objects import Objects
-from autoagent.undo import undo
+from autoagent.checkpoints.objects import Objects
+from autoagent.checkpoints.undo import undo
 
 root, store, spans, calls = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), int(sys.argv[4])
 
@@ -468,10 +468,10 @@ def test_an_undo_that_was_killed_is_completed_by_the_next(
 READ_ONLY = """
 import os, subprocess, sys, tempfile
 from pathlib import Path
-from autoagent.checkpoint import Checkpoints
+from autoagent.checkpoints.checkpoint import Checkpoints
 from autoagent.events import Span
-from autoagent.objects import Objects
-from autoagent.undo import undo
+from autoagent.checkpoints.objects import Objects
+from autoagent.checkpoints.undo import undo
 from tests.trees import picture
 
 if os.getuid() == 0:  # whom no mode holds back

@@ -5,12 +5,12 @@ from contextlib import closing
 from pathlib import Path
 
 from autoagent.approval import Answer, Undo
+from autoagent.checkpoints.objects import Objects
+from autoagent.checkpoints.undo import is_cut_off
 from autoagent.events import Decided, Event, Executed, Noticed, Span, Undone
-from autoagent.objects import Objects
 from autoagent.reply import Reply
 from autoagent.scripted import Scripted
 from autoagent.state import fold
-from autoagent.undo import is_cut_off
 from commands.guard import ForbiddenPath
 from tests.runs import DONE, Run, prompt_text, says
 from tests.test_attended import Reader

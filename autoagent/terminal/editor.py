@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from autoagent.blocks import as_blocks
+from autoagent.replies.blocks import as_blocks
 from autoagent.reply import Command, ReplyError, read_reply
 from autoagent.terminal.escape import escaped, one_line
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from autoagent.approval import Undo
 from autoagent.budget import money
-from autoagent.objects import CheckpointFault
+from autoagent.checkpoints.objects import CheckpointFault
 from autoagent.state import State
 from autoagent.terminal.layout import paragraph, told
 from autoagent.terminal.output import Output

@@ -1,0 +1,1 @@
+"""What stood in the workspace when, and the way back."""

@@ -1,0 +1,1 @@
+"""Where each setting comes from, and what may set it."""

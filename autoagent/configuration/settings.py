@@ -1,0 +1,343 @@
+"""The settings of one run, each with where it came from."""
+
+import argparse
+import math
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from autoagent.configuration import secrets, sources
+from autoagent.configuration.places import Places, find, workspace_name
+from autoagent.configuration.sources import Layer
+from autoagent.configuration.values import printable
+from autoagent.errors import ConfigError
+from autoagent.model import Price
+from commands.sandbox.bounds import Limits as CommandLimits
+
+if TYPE_CHECKING:
+    from commands.fetch import Host
+
+Origin = Mapping[str, str]
+
+DEFAULTS: Mapping[str, Any] = {
+    "model": "gpt-5-mini",
+    "embedding_model": "text-embedding-3-small",
+    "base_url": None,
+    "api_key": None,
+    "organization": None,
+    "temperature": None,
+    "effort": None,
+    "window": None,
+    "price": None,
+    "max_steps": 100,
+    "max_cost": 3.0,
+    "max_tokens": 2_000_000,
+    "max_time": None,
+    "verify": (),
+    "protect": (),
+    "allow_read": (),
+    "allow_write": (),
+    "allow_host": (),
+    "allow_packages": False,
+    "network": False,
+    "pass_env": (),
+    "sandbox": "auto",
+    "unsafe": False,
+    "dry_run": False,
+    "memory": None,
+    "disable": (),
+    "output_format": "text",
+    "quiet": False,
+    "verbose": False,
+    "color": "auto",
+    "plain": False,
+    "interactive": False,
+    "continuous": False,
+    "resume": None,
+    "command_timeout": 120.0,
+    "command_cpu": 3600.0,
+    "command_memory": 0.8,
+    "command_processes": 2048,
+    "command_open_files": 4096,
+    "command_file_size": 8 << 30,
+    "command_output": 64 << 20,
+    "command_scratch": 1 << 30,
+    "model_timeout": 300.0,
+    "local_ports": (11434, 1234, 8080, 8000),  # Ollama, LM Studio, llama.cpp, vLLM
+}
+_IN_SECONDS = ("max_time", "command_timeout", "model_timeout")
+_LIMITS = frozenset({"max_steps", "max_cost", "max_tokens", "max_time"})
+_OUTPUT = frozenset({"output_format", "quiet", "verbose", "color", "plain"})
+# These subcommands change nothing in the current folder, so it may be any.
+_ANYWHERE = frozenset({"demo", "commands", "sessions", "undo", "diff", "apply", "doctor"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a run goes by. Paths are absolute; `protect` is relative to the workspace.
+
+    `sources` has, by a setting's key in config.toml, the option, the variable or the file it
+    came from, or "default". `notices` are lines for the person; `untrusted` names the
+    workspace's files whose settings were left out for want of trust. `secrets` are all values
+    that must never be shown, by name.
+    """
+
+    workspace: Path
+    goals: tuple[str, ...]
+    one_shot: bool  # goals came by --goal or --goal-file
+    reads_stdin: bool
+    interactive: bool
+    continuous: bool
+    resume: str | None  # a session's ID; "" is the newest
+    model: str
+    embedding_model: str
+    base_url: str | None
+    api_key: str | None = field(repr=False)
+    organization: str | None
+    temperature: float | None
+    effort: str | None
+    window: int | None  # tokens; None: chosen by the model
+    price: Price | None
+    max_steps: int
+    max_cost: float  # US dollars
+    max_tokens: int
+    max_time_s: float | None
+    verify: tuple[str, ...]
+    protect: tuple[str, ...]
+    allow_read: tuple[Path, ...]
+    allow_write: tuple[Path, ...]
+    allow_host: tuple["Host", ...]
+    allow_packages: bool
+    network: bool
+    pass_env: tuple[str, ...]
+    sandbox: Literal["auto", "bubblewrap", "landlock", "none"]
+    unsafe: bool
+    dry_run: bool
+    memory: str | None  # a name for `places.memory`; None: no long-term memory
+    disable: tuple[str, ...]
+    output_format: Literal["text", "json", "stream-json"]
+    quiet: bool
+    verbose: bool
+    color: Literal["auto", "always", "never"]
+    plain: bool
+    command_timeout_s: float
+    command_limits: CommandLimits
+    model_timeout_s: float
+    local_ports: tuple[int, ...]
+    places: Places
+    sources: Origin
+    notices: tuple[str, ...]
+    untrusted: tuple[str, ...]
+    secrets: Mapping[str, str] = field(repr=False)
+
+    def explicit(self, key: str) -> bool:
+        """Whether anyone asked for this value, the same as the default or not."""
+        return self.sources[key] != "default"
+
+
+def load(options: argparse.Namespace, environ: Mapping[str, str], *, cwd: Path) -> Settings:
+    """The settings by `options.parse`, `environ` and the files they lead to.
+
+    ConfigError says what can't be meant, where it stands, and what would be right.
+    """
+    places = find(environ, cwd=cwd)
+    typed = sources.typed(options, base=cwd)
+    shell = sources.environment(environ, base=cwd)
+    workspace = _workspace(_first("workspace", [typed, shell], places), cwd)
+    if options.command not in _ANYWHERE:
+        check_workspace(workspace, places)
+    named = {key: _first(key, [typed, shell], places) for key in ("config", "env_file")}
+    layers = [typed, shell, *sources.files(places, workspace, **named)]
+    choice = _Choice(layers, places)
+    values = {key: choice.value(key) for key in DEFAULTS}
+    _settle(values, choice.sources)
+    goals, one_shot = _goals(typed, shell, options.text, places)
+    values["protect"] = tuple(_inside(path, workspace) for path in values["protect"])
+    for key in ("allow_read", "allow_write"):
+        values[key] = tuple(_beside(path, places, key) for path in values[key])
+    values["command_limits"] = CommandLimits(
+        processes=values.pop("command_processes"),
+        memory_share=values.pop("command_memory"),
+        cpu_s=math.ceil(values.pop("command_cpu")),
+        file_bytes=values.pop("command_file_size"),
+        open_files=values.pop("command_open_files"),
+        output_bytes=values.pop("command_output"),
+        scratch_bytes=values.pop("command_scratch"),
+    )
+    for key in _IN_SECONDS:
+        values[f"{key}_s"] = values.pop(key)
+    memory = values["memory"] or workspace_name(workspace)
+    values["memory"] = None if memory == "none" else memory
+    return Settings(
+        **values,
+        workspace=workspace,
+        goals=goals,
+        one_shot=one_shot,
+        reads_stdin=options.reads_stdin,
+        places=places,
+        sources=choice.sources,
+        notices=(*(line for layer in layers for line in layer.notices), *choice.left_out()),
+        untrusted=tuple(layer.name for layer in layers if layer in choice.ignored),
+        secrets=_secrets(layers, environ),
+    )
+
+
+class _Choice:
+    """Takes each value from the strongest layer that may set it."""
+
+    def __init__(self, layers: Sequence[Layer], places: Places) -> None:
+        self._layers = layers
+        self._home = places.home
+        self.sources: dict[str, str] = {}
+        self.ignored: dict[Layer, list[str]] = {}
+
+    def value(self, key: str) -> Any:
+        value, self.sources[key] = self._from(key, self._layers)
+        return value
+
+    def _from(self, key: str, layers: Sequence[Layer]) -> tuple[Any, str]:
+        if not layers:
+            return DEFAULTS[key], "default"
+        layer, *weaker = layers
+        if key not in layer.entries:
+            return self._from(key, weaker)
+        if layer.trusted or key in _OUTPUT:
+            return layer.value(key, self._home), layer.entries[key].label
+        usual, source = self._from(key, weaker)
+        if key in _LIMITS:
+            value = layer.value(key, self._home)
+            if usual is None or value < usual:
+                return value, layer.entries[key].label
+        self.ignored.setdefault(layer, []).append(layer.entries[key].name)
+        return usual, source
+
+    def left_out(self) -> list[str]:
+        """A line for each file that nobody trusted: what was ignored, how to allow it."""
+        return [
+            f"{layer.name} of this folder isn't trusted, so it may only lower limits; ignored: "
+            f"{', '.join(sorted(names))}. To allow it: autoagent trust (or {layer.option})"
+            for layer, names in self.ignored.items()
+        ]
+
+
+def _first(key: str, layers: Sequence[Layer], places: Places) -> Any:
+    found = [layer for layer in layers if key in layer.entries]
+    return found[0].value(key, places.home) if found else None
+
+
+def _settle(values: dict[str, Any], sources: Origin) -> None:
+    """Of two words that contradict each other, the one on the command line counts."""
+    for one, other in (("interactive", "continuous"), ("quiet", "verbose")):
+        if values[one] and values[other]:
+            typed = [key for key in (one, other) if sources[key].startswith("-")]
+            if len(typed) != 1:
+                said = f"{sources[one]} and {sources[other]}"
+                raise ConfigError(f"{said} contradict each other; give one of them.")
+            values[other if typed == [one] else one] = False
+
+
+def _goals(
+    typed: Layer, shell: Layer, text: str | None, places: Places
+) -> tuple[tuple[str, ...], bool]:
+    """The goals, and whether they are to be worked on without a question."""
+    goals = list(_first("goal", [typed, shell], places) or ())
+    file = _first("goal_file", [typed, shell], places)
+    if file is not None:
+        goals.append(_goal_from(file))
+    one_shot = bool(goals)
+    if text is not None:
+        if not text.strip():
+            raise ConfigError("The goal is empty; say what is to be reached.")
+        goals.append(printable(text))
+    return tuple(goals), one_shot
+
+
+def _goal_from(file: Path) -> str:
+    goal = sources.named_file(file, "--goal-file").decode("utf-8-sig", "replace").strip()
+    if not goal:
+        raise ConfigError(f"--goal-file {str(file)!r} is empty; say what is to be reached.")
+    return goal
+
+
+def _workspace(named: Path | None, cwd: Path) -> Path:
+    folder = cwd if named is None else named
+    try:
+        found = folder.stat()
+    except OSError as error:
+        raise ConfigError(
+            f"The workspace {str(folder)!r} can't be opened: {error.strerror}. "
+            "Make it, or name another folder with --workspace."
+        ) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise ConfigError(f"The workspace {str(folder)!r} is a file; --workspace takes a folder.")
+    return folder.resolve()
+
+
+def check_workspace(workspace: Path, places: Places) -> None:
+    """ConfigError when no run may work in that folder; it must exist."""
+    shown = repr(str(workspace))
+    home = places.home.resolve() if places.home else Path("/")
+    if workspace == home or workspace in home.parents:
+        what = "your home folder" if workspace == home else "a folder above your home folder"
+        what = "the root of this machine" if workspace == Path("/") else what
+        raise ConfigError(
+            f"The workspace {shown} is {what}: commands could change everything in it. "
+            "Go to a folder inside it, or name one with --workspace."
+        )
+    own = _own_folder(workspace, places)
+    if own is not None:
+        raise ConfigError(
+            f"The workspace {shown} and autoagent's own folder {str(own)!r} lie in each other, so "
+            "commands could change settings and sessions. Move one (AUTOAGENT_HOME, --workspace)."
+        )
+    if not os.access(workspace, os.W_OK | os.X_OK):
+        raise ConfigError(f"The workspace {shown} isn't writable; name another with --workspace.")
+
+
+def _own_folder(folder: Path, places: Places) -> Path | None:
+    """The first of autoagent's folders that `folder` holds or lies in."""
+    for own in (places.state.resolve(), places.config.resolve()):
+        if folder == own or folder in own.parents or own in folder.parents:
+            return own
+    return None
+
+
+def _inside(text: str, workspace: Path) -> str:
+    path = Path(os.path.normpath(workspace / text))
+    if path.is_absolute() and not path.is_relative_to(workspace):
+        path = path.parent.resolve() / path.name
+    if not path.is_relative_to(workspace):
+        raise ConfigError(
+            f"--protect {text!r} lies outside the workspace {str(workspace)!r}, "
+            "where no command can change anything; name a path in it."
+        )
+    return str(path.relative_to(workspace))
+
+
+def _beside(path: Path, places: Places, key: str) -> Path:
+    option = f"--{key.replace('_', '-')}"
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise ConfigError(
+            f"{option} {str(path)!r}: there is no such path; make it first."
+        ) from None
+    own = _own_folder(real, places)
+    if own is not None:
+        raise ConfigError(
+            f"{option} {str(path)!r} would open autoagent's own folder {str(own)!r} to commands; "
+            "name a narrower path."
+        )
+    return real
+
+
+def _secrets(layers: Sequence[Layer], environ: Mapping[str, str]) -> dict[str, str]:
+    found = secrets.found_in(environ)
+    for layer in layers:
+        for name, value in layer.secrets.items():
+            known = name in found and found[name] != value
+            found[f"{name} in {layer.name}" if known else name] = value
+    return found

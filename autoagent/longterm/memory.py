@@ -1,0 +1,236 @@
+"""Long-term memory as the agent uses it: what of a step is kept, and what comes back."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from autoagent.errors import StateError
+from autoagent.events import Memo, Recalled, Stopped
+from autoagent.history import RESULT_SHARE
+from autoagent.longterm.outcome import KEPT, outcome_of
+from autoagent.longterm.pieces import PIECE, pieces
+from autoagent.observation import of_recalled
+from autoagent.state import Past, State
+from autoagent.tokens import Counter as TokenCounter
+
+if TYPE_CHECKING:
+    from memory_store.records import Hit, Memory
+    from memory_store.sqlite import Store
+
+NEAREST = 10
+STEP_SHARE = 0.05
+"""Share of the window that memories may take before one call."""
+WINDOW_SHARE = 0.15
+"""Share of the window that memories may take between two cuts."""
+
+_STEP_CHARACTERS = 400
+_OF_MEMORY = ("remember", "recall")
+_LOOK_BACK = 1
+"""Steps before the last that a resumed session may have failed to store. Not more: what a
+person deleted stays deleted, and memory that was off stays empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A text that is to be kept, and where it belongs in its session."""
+
+    text: str
+    source: str
+    step: int
+    part: int
+
+
+class LongTerm:
+    """One store, seen from one session. Every row is durable when a method returns.
+
+    `vectors` holds embeddings that were paid for before a command runs, by text.
+    """
+
+    def __init__(self, store: "Store", session: str, count: TokenCounter) -> None:
+        self._store = store
+        self._session = session
+        self._count = count
+        self._step = 0
+        self._visible_from = 0
+        self._notes = 0
+        self._window = 0
+        self._kept_to: int | None = None
+        self._own_words = 0
+        self.vectors: Mapping[str, Sequence[float]] = {}
+        self.model = ""
+
+    @property
+    def empty(self) -> bool:
+        with _told_to_the_person():
+            return len(self._store) == 0
+
+    def look_at(self, state: State) -> None:
+        """Take the step and what is visible from the state, before a command of it runs."""
+        self._step = state.step
+        self._notes = 0
+        self._visible_from = state.cut_step + 1
+        self._window = state.window
+
+    def due(self, state: State) -> list[Piece]:
+        """What of the steps and of the person's words isn't in the store yet."""
+        since = max(0, state.step - _LOOK_BACK) if self._kept_to is None else self._kept_to
+        steps = list(takewhile(lambda past: past.step >= since, reversed(state.past)))
+        found = [
+            Piece(text_of(past), past.source, past.step, 0)
+            for past in reversed(steps)
+            if past.name not in _OF_MEMORY
+        ]
+        # From 1 on: part 0 is the step's result, whose words may be the person's as well.
+        parts = Counter[int]()
+        for step, said in state.said:
+            for text in pieces(said):
+                parts[step] += 1
+                found += [Piece(text, "person", step, parts[step])] if step >= since else []
+        self._own_words = parts.total()
+        self._kept_to = state.step
+        with _told_to_the_person():
+            standing = self._store.places(self._session, since)
+        return [each for each in found if (each.step, each.part, each.source) not in standing]
+
+    def outcome(self, stopped: Stopped, state: State) -> list[Piece]:
+        """How the run ended, where that says something of the work."""
+        if stopped.status not in KEPT:
+            return []
+        texts = pieces(outcome_of(stopped, state))
+        return [Piece(text, "outcome", state.step, part) for part, text in enumerate(texts)]
+
+    def keep(self, due: Sequence[Piece], vectors: Mapping[str, Sequence[float]]) -> None:
+        """Store them with their vectors by text; one that is there already stays as it is."""
+        for each in due:
+            self._add(
+                each.text,
+                source=each.source,
+                step=each.step,
+                part=each.part,
+                vector=vectors.get(each.text),
+            )
+
+    def _add(
+        self, text: str, *, source: str, step: int, part: int, vector: Sequence[float] | None
+    ) -> None:
+        with _told_to_the_person():
+            self._store.add(
+                text,
+                source=source,
+                session=self._session,
+                step=step,
+                part=part,
+                time=time.time(),
+                vector=vector,
+                model=self.model if vector is not None else "",
+            )
+
+    def remember(self, text: str) -> None:
+        """As a command: keep the model's own note."""
+        for piece in pieces(text):
+            self._notes += 1
+            self._add(
+                piece,
+                source="note",
+                step=self._step,
+                part=self._notes,
+                vector=self.vectors.get(piece),
+            )
+
+    def recall(self, query: str) -> str:
+        """As a command: the nearest memories but those that stand in the window."""
+        hits = self._nearest(query, self.vectors.get(query))
+        room = round(self._window * RESULT_SHARE)
+        lines: list[str] = []
+        for hit in hits:
+            line = f"- {self._line(hit, PIECE)}"
+            room -= self._count(line)
+            if room < 0:
+                break
+            lines.append(line)
+        return "\n".join(lines)
+
+    def nearest(self, query: str, vector: Sequence[float] | None, state: State) -> list[Memo]:
+        """Of the ten nearest memories those that aren't in the window yet and have room."""
+        in_window = [p.text for p in state.parts if p.kind == "memories"]
+        free = state.window * WINDOW_SHARE - sum(map(self._count, in_window))
+        room = min(state.window * STEP_SHARE, free)
+        memos: list[Memo] = []
+        for hit in self._nearest(query, vector):
+            if hit.memory.id in state.recalled:
+                continue
+            memo = Memo(hit.memory.id, self._line(hit, _shown(hit.memory)), round(hit.score, 4))
+            if self._count(of_recalled(Recalled(0, (*memos, memo)))) > room:
+                break
+            memos.append(memo)
+        return memos
+
+    def _nearest(self, query: str, vector: Sequence[float] | None) -> list["Hit"]:
+        with _told_to_the_person():
+            hits = self._store.nearest(
+                query,
+                vector=vector,
+                model=self.model if vector is not None else "",
+                k=NEAREST + self._own_words,
+                hidden=(self._session, self._visible_from),
+            )
+        return [hit for hit in hits if not self._is_in_the_prompt(hit.memory)][:NEAREST]
+
+    def _is_in_the_prompt(self, memory: "Memory") -> bool:
+        """The person's words never leave it."""
+        return memory.session == self._session and memory.source == "person" and memory.part > 0
+
+    def _line(self, hit: "Hit", most: int) -> str:
+        """Whose words, when, and the text on one line."""
+        memory = hit.memory
+        day = datetime.fromtimestamp(memory.time, UTC).date()
+        where = f"step {memory.step}" if memory.session == self._session else f"{day}"
+        text = " ".join(memory.text.split())
+        return f"{where}, {memory.source}: {text[:most]}"
+
+
+def _shown(memory: "Memory") -> int:
+    """Characters: of a step what it was about, of what was meant to be remembered all."""
+    is_step = memory.part == 0 and memory.source != "outcome"
+    return _STEP_CHARACTERS if is_step else PIECE
+
+
+@contextmanager
+def _told_to_the_person() -> Iterator[None]:
+    """A store that can't be used any more is no bug and nothing that the model could mend."""
+    from memory_store import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        raise StateError(f"{error} Or go on without it: --memory none.") from error
+
+
+def asked_ahead(command: str, args: Mapping[str, Any]) -> list[str]:
+    """The texts whose vectors a memory command will have use for."""
+    texts = [value for value in args.values() if isinstance(value, str)]
+    match command:
+        case "remember":
+            return [piece for text in texts for piece in pieces(text)]
+        case "recall":
+            return texts
+    return []
+
+
+def text_of(past: Past) -> str:
+    """What is kept of a step: who, command, names, outcome, gist; names make it findable."""
+    about = f" {past.about}" if past.about else ""
+    files = f" changed {', '.join(past.changed)}" if past.changed else ""
+    said = f"{past.thoughts}\n" if past.thoughts else ""
+    return f"{said}{past.name}{about}: {past.note}{files}\n{past.gist}".strip()
+
+
+def words_of(past: Past) -> str:
+    """By which words a step asks for memories: what it thought and did. The result's own
+    words would find whatever else was printed like it, and cost most of the time."""
+    return f"{past.thoughts} {past.name} {past.about} {past.note}"

@@ -1,0 +1,1 @@
+"""The client of a model server, and what is known of models."""

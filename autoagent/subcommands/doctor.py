@@ -1,0 +1,312 @@
+"""`autoagent doctor`: whether everything is in place, and what to do where it isn't."""
+
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from autoagent import __version__
+from autoagent.configuration import trust
+from autoagent.configuration.places import Places, private_folder
+from autoagent.configuration.secrets import Redactor
+from autoagent.configuration.settings import Settings, check_workspace
+from autoagent.errors import AutoAgentError
+from autoagent.models.catalog import OPENAI_URL
+from autoagent.models.choosing import Chosen, chosen
+from autoagent.models.learned import Learned
+from autoagent.terminal.escape import escaped
+from autoagent.terminal.output import Output, Style
+
+Level = Literal["ok", "note", "bad"]
+Kind = Literal["bubblewrap", "landlock", "none"]
+KINDS: tuple[Kind, ...] = ("bubblewrap", "landlock", "none")
+
+_ASK_S = 5.0
+_MARKS: Mapping[Level, str] = {"ok": "ok", "note": "--", "bad": "!!"}
+_STYLES: Mapping[Level, Style | None] = {"ok": None, "note": "dim", "bad": "red"}
+
+
+def doctor(settings: Settings, environ: Mapping[str, str], out: Output) -> int:
+    """Print what is there, line by line; 0, or the exit code that a run would end with."""
+    report = _Report(out, Redactor(settings.secrets))
+    report.line("ok", f"autoagent {__version__}, Python {platform.python_version()}")
+    usable = _workspace(settings, report)
+    _state(settings.places, report)
+    works = _kinds(environ, report)
+    if usable:
+        _cage(settings, environ, report)
+    _guarantees(works, settings, environ, report)
+    _model(settings, report)
+    if report.code:
+        report.line("bad", f"A run would end with exit code {report.code}.")
+    else:
+        report.line("ok", "A run can start.")
+    return report.code
+
+
+@dataclass(slots=True)
+class _Report:
+    """Lines for the person; `code` is that of the first fault, in the order of a run."""
+
+    out: Output
+    redactor: Redactor
+    codes: set[int] = field(default_factory=set)
+
+    def line(self, level: Level, text: str, code: int = 0) -> None:
+        self.codes |= {code} - {0}
+        shown = escaped(self.redactor.clean(text))
+        self.out.line(f"{_MARKS[level]}  {shown}", _STYLES[level])
+
+    def fault(self, error: AutoAgentError) -> None:
+        self.line("bad", str(error), error.exit_code)
+
+    @property
+    def code(self) -> int:
+        return next((code for code in (2, 8, 6, 5) if code in self.codes), 0)
+
+
+def _workspace(settings: Settings, report: _Report) -> bool:
+    """Whether it can be one; whose settings count in it."""
+    folder = settings.workspace
+    try:
+        check_workspace(folder, settings.places)
+    except AutoAgentError as error:
+        report.fault(error)
+        return False
+    here = [name for name in trust.FILES if (folder / name).exists()]
+    count = [name for name in here if name not in settings.untrusted]
+    told = f"its {' and '.join(count)} counts" if count else "no settings of its own count"
+    report.line("ok", f"Workspace {folder}; {told}")
+    for notice in settings.notices:
+        report.line("note", notice)
+    return True
+
+
+def _state(places: Places, report: _Report) -> None:
+    """The state folder: writable, of what size, on what kind of disk."""
+    try:
+        state = private_folder(places.state)
+        faults = list(_disk_faults(state))
+    except AutoAgentError as error:
+        report.fault(error)
+        return
+    for fault in faults:
+        report.line("bad", f"{state}: {fault} Set AUTOAGENT_HOME to a folder elsewhere.", 8)
+    sizes = {name: _size(state / name) for name in ("sessions", "memory", "checkpoints")}
+    count = len(list(places.sessions.iterdir())) if places.sessions.is_dir() else 0
+    told = ", ".join(f"{name} {_bytes(size)}" for name, size in sizes.items())
+    free = _bytes(shutil.disk_usage(state).free)
+    report.line("ok", f"State in {state}: {count} sessions; {told}; {free} free")
+
+
+def _disk_faults(folder: Path) -> Iterator[str]:
+    """What this disk can't, of what a journal needs."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix="doctor-") as file:
+            file.write(b"x")
+            file.flush()
+            try:
+                os.fsync(file.fileno())
+            except OSError as error:
+                yield f"files can't be made durable there (fsync: {error.strerror})."
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                yield f"files can't be locked there ({error.strerror})."
+    except OSError as error:
+        yield f"nothing can be written there ({error.strerror})."
+
+
+def _size(folder: Path) -> int:
+    """Bytes in all files below it."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(f"{place}/{name}").st_blocks * 512
+            except OSError:
+                continue  # went away meanwhile
+    return total
+
+
+def _bytes(size: float) -> str:
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 1000 or unit == "GB":
+            break
+    return f"{size:.0f} {unit}" if size >= 10 else f"{size:.1f} {unit}"
+
+
+def _kinds(environ: Mapping[str, str], report: _Report) -> list[Kind]:
+    """Which kinds of cage work here, and why others don't."""
+    from commands.sandbox.bounds import Bounds, CageFault
+    from commands.sandbox.choose import choose
+    from commands.sandbox.landlock import abi
+    from commands.sandbox.seccomp import program
+
+    named = {"bubblewrap": _bubblewrap(environ), "landlock": f"Landlock (version {abi()})"}
+    works: list[Kind] = []
+    with tempfile.TemporaryDirectory(prefix="autoagent-") as folder:
+        for kind in KINDS[:2]:
+            try:
+                choose(kind, Bounds(Path(folder)), environ).close()
+                works.append(kind)
+                report.line("ok", f"{named[kind]} works")
+            except CageFault as fault:
+                advice = remedy(str(fault)) if kind == "bubblewrap" else ""
+                report.line("note", f"{named[kind]} doesn't work: {fault} {advice}".rstrip())
+    try:
+        report.line(
+            "ok",
+            f"Filter of system calls for {platform.machine()}: {len(program()) // 8} instructions",
+        )
+    except CageFault as fault:
+        report.line("note", str(fault))
+    return works
+
+
+def _cage(settings: Settings, environ: Mapping[str, str], report: _Report) -> None:
+    """The cage that a run gets."""
+    from autoagent.caging import make_cage
+    from commands.sandbox.choose import describe
+    from commands.workspace import Workspace
+
+    try:
+        workspace = Workspace(settings.workspace, protected=settings.protect)
+        cage = make_cage(settings, workspace, environ, attended=False)
+    except AutoAgentError as error:
+        report.fault(error)
+        return
+    report.line("ok" if cage.kind != "none" else "note", describe(cage))
+    cage.close()
+
+
+def _bubblewrap(environ: Mapping[str, str]) -> str:
+    """Its name and version; its name alone where it isn't there."""
+    path = f"/usr/bin:{environ.get('PATH', os.defpath)}"
+    try:
+        said = subprocess.run(  # noqa: S603 (the bubblewrap that a run would take)
+            [shutil.which("bwrap", path=path) or "/usr/bin/bwrap", "--version"],
+            capture_output=True,
+            timeout=_ASK_S,
+            cwd="/",
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return "bubblewrap"
+    return said.decode(errors="replace").strip()[:60] or "bubblewrap"
+
+
+def remedy(reason: str, kernel: Path = Path("/proc/sys")) -> str:
+    """What a person can do when bubblewrap failed with this reason; `kernel` has its settings."""
+    if "not installed" in reason:
+        return "Install it: apt install bubblewrap (dnf, pacman, zypper, apk: the same name)."
+    if _setting(kernel / "user/max_user_namespaces") == "0":
+        return "User namespaces are switched off: sudo sysctl -w user.max_user_namespaces=15000"
+    if _setting(kernel / "kernel/unprivileged_userns_clone") == "0":
+        return "They are root's alone: sudo sysctl -w kernel.unprivileged_userns_clone=1"
+    if _setting(kernel / "kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return (
+            "AppArmor forbids them: give bwrap a profile that allows userns, or "
+            "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        )
+    if any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
+        return (
+            "This seems to be a container, whose engine may forbid it (Docker: --security-opt "
+            "seccomp=unconfined --security-opt apparmor=unconfined), or use the container as cage."
+        )
+    return "The kernel or a security module forbids it; see `dmesg`."
+
+
+def _setting(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _guarantees(
+    works: list[Kind], settings: Settings, environ: Mapping[str, str], report: _Report
+) -> None:
+    """The table: each guarantee for each kind that --sandbox allows, as it was found by trying."""
+    from commands.sandbox.bounds import CageFault
+    from commands.sandbox.guarantees import GUARANTEES, kept
+
+    found: dict[str, dict[str, bool]] = {}
+    for kind in KINDS:
+        if settings.sandbox in ("auto", kind) and kind in (*works, "none"):
+            try:
+                found[kind] = kept(kind, _stage(settings), environ)
+            except (CageFault, OSError) as fault:
+                report.line("note", f"{kind}: not tried: {fault}")
+    if not found:
+        return
+    report.out.line()
+    report.out.line(f"{'What was tried here':<56}{''.join(f'{kind:<12}' for kind in found)}")
+    for name, words in GUARANTEES.items():
+        held = "".join(f"{'yes' if each[name] else 'no':<12}" for each in found.values())
+        report.out.line(f"{words:<56}{held}".rstrip())
+    report.out.line()
+
+
+def _stage(settings: Settings) -> Path:
+    """Where to try: among the user's own files where possible, not in /tmp, which is hidden."""
+    state = settings.places.state
+    return state if os.access(state, os.W_OK) else Path(tempfile.gettempdir())
+
+
+def _model(settings: Settings, report: _Report) -> None:
+    """What is configured; nobody else is asked."""
+    key = f"key from {settings.sources['api_key']}" if settings.api_key else "no key"
+    try:
+        pick = chosen(settings, Learned(settings.places.state / "servers.json"))
+    except AutoAgentError as error:
+        report.fault(error)
+        return
+    url = pick.base_url or OPENAI_URL
+    report.line("ok", f"Model {pick.model} at {url} ({key}), window {pick.window:,} tokens")
+    for notice in pick.notices:
+        report.line("note", notice)
+    level, text, code = answered(url, settings.api_key or "", pick)
+    report.line(level, text, code)
+
+
+def answered(url: str, key: str, pick: Chosen) -> tuple[Level, str, int]:
+    """What the server says when it is asked for its models, within a few seconds."""
+    import json
+    import urllib.error
+    import urllib.request
+
+    class Staying(urllib.request.HTTPRedirectHandler):
+        """The key stays with the host that was asked."""
+
+        def redirect_request(self, *_: object) -> None:
+            return None
+
+    request = urllib.request.Request(f"{url.rstrip('/')}/models")  # noqa: S310 (checked)
+    if key:
+        request.add_unredirected_header("Authorization", f"Bearer {key}")
+    try:
+        with urllib.request.build_opener(Staying).open(request, timeout=_ASK_S) as answer:
+            rows = json.loads(answer.read(1 << 24))["data"]
+            names = [str(row["id"]) for row in rows]
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in (401, 403):
+            return "bad", f"{url} refuses the key: HTTP {error.code}. Check OPENAI_API_KEY.", 5
+        return "note", f"{url} answers with HTTP {error.code}, so its models aren't known.", 0
+    except (ValueError, TypeError, KeyError):
+        return "note", f"{url} answers, but doesn't list its models.", 0
+    except OSError as error:
+        why = getattr(error, "reason", error)
+        start = "Start the server, or set --base-url (OPENAI_BASE_URL)."
+        return "bad", f"{url} doesn't answer: {why}. {start}", 5
+    if pick.model in names:
+        return "ok", f"{url} answers and has {pick.model}.", 0
+    some = ", ".join(names[:5]) or "none"
+    return "note", f"{url} answers; {pick.model} isn't among its models ({some}; --model).", 0

@@ -1,0 +1,258 @@
+"""The subcommands undo, diff and apply: a session's changes to its workspace, on their own."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autoagent import sessions
+from autoagent.checkpoints import undo
+from autoagent.checkpoints.checkpoint import Checkpoints
+from autoagent.checkpoints.difference import Tally, difference
+from autoagent.checkpoints.manifest import innards
+from autoagent.checkpoints.objects import Objects, told
+from autoagent.checkpoints.restoring import Skipped
+from autoagent.checkpoints.timeline import Timeline
+from autoagent.checkpoints.undo import Undoing, Wish
+from autoagent.configuration.places import Places
+from autoagent.configuration.secrets import Redactor
+from autoagent.configuration.settings import Settings
+from autoagent.errors import ConfigError
+from autoagent.events import Checkpointed, Event, Span
+from autoagent.journal import Journal, Loaded, load
+from autoagent.running import cleaned
+from autoagent.state import State, fold
+from autoagent.terminal.escape import escaped, one_line
+from autoagent.terminal.output import Output, Style
+
+_LISTED = 20
+_LEFT = 6
+"""Exit code when something was left as it is: a person has to look."""
+
+
+def take_back(settings: Settings, wanted: str, to: str | None, out: Output, *, force: bool) -> int:
+    """`autoagent undo [ID] [--to STEP] [--force]`."""
+    with _opened(settings, wanted) as held:
+        if undo.is_cut_off(held.objects, held.name):
+            out.line("An undo of this session was cut off; it is completed now.")
+            spans, step = list[Span](), 0
+        else:
+            spans, step = _meant(held.spans(), held.state, to)
+            if not spans:
+                out.line("There is nothing to take back.")
+                return 0
+        done = undo.undo(held.checkpoints, held.objects, held.name, spans, step, force=force)
+        done = held.journaled(done)
+    _tell(out, done, "taken back")
+    if done.paths:
+        out.line(f"To take this back: autoagent undo {held.name}")
+    return _LEFT if done.skipped else 0
+
+
+def bring_in(settings: Settings, wanted: str, out: Output, *, force: bool) -> int:
+    """`autoagent apply ID [--force]`."""
+    with _opened(settings, wanted) as held:
+        if not held.is_dry_run:
+            raise ConfigError(
+                f"Session {held.name} worked in {str(held.workspace)!r} itself: there is nothing "
+                "to bring in. --dry-run makes a session work on a copy."
+            )
+        if undo.is_cut_off(held.objects, held.name):
+            out.line("The last time was cut off; it is completed now.")
+        changes, unknown = held.changes_of_copy()
+        done = undo.bring_in(
+            held.checkpoints, held.objects, held.name, changes, held.state.step, force=force
+        )
+        done = held.journaled(done)
+    _tell(out, done, "brought in")
+    _name(out, unknown)
+    if done.paths:
+        out.line(f"To take this back: autoagent undo {held.name}")
+    return _LEFT if done.skipped or unknown else 0
+
+
+def show(settings: Settings, wanted: str, out: Output) -> int:
+    """`autoagent diff [ID]`: what the session changed, between its first step and its last."""
+    found = sessions.find(settings.places.sessions, wanted, settings.workspace)
+    state = fold([entry.event for entry in load(found.journal).entries])
+    show_line = _coloured(out) if out.is_terminal else _write_raw
+    print_difference(settings.places, state, out, show_line)
+    return 0
+
+
+def tell_dry_run(places: Places, state: State, out: Output) -> None:
+    """What a dry run came to, and how to bring it in."""
+    assert state.started is not None
+    out.line()
+    print_difference(places, state, out, _coloured(out))
+    if state.spans:
+        out.line("To bring this into the workspace:")
+        out.line(f"  autoagent apply {state.started.session}", "bold")
+
+
+def print_difference(
+    places: Places, state: State, out: Output, show_line: Callable[[str], None]
+) -> None:
+    """The difference that a session made, or would make if it was brought in."""
+    with _changes(places, state) as (changes, skipped, objects):
+        tally = Tally()
+        for line in difference(changes, objects, tally):
+            show_line(line)
+        _name(out, skipped)
+        out.line(str(tally), "bold")
+
+
+def difference_of(places: Places, state: State) -> Iterator[str]:
+    """The lines of that difference, and as the last one what they come to. Nothing is escaped."""
+    with _changes(places, state) as (changes, skipped, objects):
+        tally = Tally()
+        yield from difference(changes, objects, tally)
+        yield from (f"unknown {one.path}: {one.why}" for one in skipped)
+        yield str(tally)
+
+
+@contextmanager
+def _changes(places: Places, state: State) -> Iterator[tuple[list[Wish], list[Skipped], Objects]]:
+    started = state.started
+    assert started is not None
+    objects = Objects(places.checkpoints(Path(started.workspace)))
+    with closing(objects), told("The checkpoints can't be read"):
+        tree = started.session if started.dry_run else ""
+        spans = [span for span in state.spans if not (started.dry_run and span.undone)]
+        changes, skipped = undo.wishes(Timeline(objects, tree), spans)
+        yield changes, skipped, objects
+
+
+@dataclass(slots=True)
+class _Held:
+    """A session that no process works on, its journal and its checkpoints."""
+
+    name: str
+    path: Path
+    loaded: Loaded
+    state: State
+    workspace: Path
+    copy: Path
+    objects: Objects
+    checkpoints: Checkpoints  # of the workspace
+    clean: Callable[[str], str]
+
+    @property
+    def is_dry_run(self) -> bool:
+        return self.state.started is not None and self.state.started.dry_run
+
+    def spans(self) -> list[Span]:
+        """What was changed in the workspace itself; a command that was cut off ends now."""
+        if self.is_dry_run:
+            return [span for span in self.state.spans if span.undone]
+        self._close(self.checkpoints)
+        return self.state.spans
+
+    def changes_of_copy(self) -> tuple[list[Wish], list[Skipped]]:
+        copy = Checkpoints(self.copy, self.objects, tree=self.name)
+        self._close(copy)
+        spans = [span for span in self.state.spans if not span.undone]
+        return undo.wishes(copy.timeline, spans)
+
+    def _close(self, checkpoints: Checkpoints) -> None:
+        open_one = self.state.unclosed
+        if open_one is not None:
+            number = checkpoints.take().number
+            self._append([Checkpointed(open_one.step, "after", number)])
+
+    def journaled(self, done: Undoing) -> Undoing:
+        """Write it down, unless it was already before this process came; as it can be told."""
+        known = any(s.undone and s.before == done.before for s in self.state.spans)
+        if not known and (done.paths or done.skipped):
+            self._append([cleaned(undo.event_of(done), self.clean)])
+        undo.settled(self.objects, self.name)
+        skipped = tuple(replace(one, path=self.clean(one.path)) for one in done.skipped)
+        return replace(done, paths=tuple(map(self.clean, done.paths)), skipped=skipped)
+
+    def _append(self, events: list[Event]) -> None:
+        journal = Journal(self.path, self.loaded)
+        try:
+            journal.append(events)
+        finally:
+            journal.close()
+        self.loaded = load(self.path)
+        for event in events:
+            self.state.apply(event)
+
+
+@contextmanager
+def _opened(settings: Settings, wanted: str) -> Iterator[_Held]:
+    places = settings.places
+    found = sessions.find(places.sessions, wanted, settings.workspace)
+    workspace = Path(found.started.workspace)
+    with ExitStack() as stack:
+        stack.callback(sessions.Lock(found.folder).release)
+        stack.enter_context(told("The checkpoints can't be read"))
+        loaded = load(found.journal)
+        objects = Objects(places.checkpoints(workspace))
+        stack.callback(objects.close)
+        checkpoints = Checkpoints(workspace, objects)
+        stack.callback(checkpoints.close)
+        name = found.folder.name
+        state = fold([entry.event for entry in loaded.entries])
+        copy = places.copy(name, workspace)
+        clean = Redactor(settings.secrets).clean
+        yield _Held(
+            name, found.journal, loaded, state, workspace, copy, objects, checkpoints, clean
+        )
+
+
+def _meant(spans: Sequence[Span], state: State, to: str | None) -> tuple[list[Span], int]:
+    """The spans to take back, and the step up to which the changes then stay."""
+    if to is None:
+        return undo.meant(spans, None)
+    if not to.isdecimal() or int(to) > state.step:
+        raise ConfigError(
+            f"--to {to!r:.40} isn't a step of this session: it made {state.step}; 0 is before "
+            "the first."
+        )
+    return undo.meant(spans, int(to))
+
+
+def _tell(out: Output, done: Undoing, verb: str) -> None:
+    named = [path for path in done.paths if not innards(path)]
+    for path in named[:_LISTED]:
+        out.line(f"  {one_line(path, 200)}")
+    if len(named) > _LISTED:
+        out.line(f"  and {len(named) - _LISTED} more")
+    for folder, count in Counter(filter(None, map(innards, done.paths))).items():
+        out.line(f"  {count} in {one_line(folder, 200)}/")
+    changes = f"{len(done.paths)} change{'s' if len(done.paths) != 1 else ''}"
+    out.line(f"{changes} {verb}.", "bold")
+    _name(out, done.skipped)
+
+
+def _name(out: Output, skipped: Iterable[Skipped]) -> None:
+    """The paths that were left as they are, each with its reason."""
+    skipped = list(skipped)
+    if not skipped:
+        return
+    out.line("Left as they are:", "magenta")
+    for one in skipped[:_LISTED]:
+        out.line(f"  {one_line(one.path, 200)}: {one.why}")
+    if len(skipped) > _LISTED:
+        out.line(f"  and {len(skipped) - _LISTED} more")
+    whys = {one.why for one in skipped}
+    if not whys.isdisjoint({undo.CHANGED_SINCE, undo.BETWEEN}):
+        out.line("--force takes also what somebody else changed; that can be taken back, too.")
+    if undo.NOT_KEPT_NOW in whys:
+        out.line("--force takes also what is not kept; that can't be taken back.")
+
+
+def _write_raw(line: str) -> None:
+    """As it is, for programs."""
+    sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape") + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _coloured(out: Output) -> Callable[[str], None]:
+    """Harmless for a terminal."""
+    styles: dict[str, Style] = {"+": "green", "-": "red", "@": "dim"}
+    return lambda line: out.line(escaped(line), styles.get(line[:1]))
