@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import memory_store
-from autoagent.configuration.options import SUBCOMMANDS, parse
+from autoagent.configuration.options import parse
+from autoagent.configuration.usage import SUBCOMMANDS
 
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
 

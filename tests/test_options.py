@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoagent.configuration.options import OPTIONS, SUBCOMMANDS, help_text, parse
+from autoagent.configuration.options import OPTIONS, help_text, parse
+from autoagent.configuration.usage import SUBCOMMANDS
 from autoagent.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -91,8 +92,8 @@ def test_a_subcommand_has_its_own_page() -> None:
         (["-v", "demo"], "'demo' comes first (autoagent demo …); as a goal, use --goal demo."),
         (["sandbox", "ls"], "Write `autoagent sandbox -- CMD`, not 'ls'."),
         (["sandbox", "--"], "Write `autoagent sandbox -- CMD`."),
-        (["sessions"], "Write `autoagent sessions list`."),
-        (["sessions", "lst"], "Write `autoagent sessions list`, not 'lst'."),
+        (["sessions"], "Write `autoagent sessions ACTION`."),
+        (["sessions", "lst"], "Write `autoagent sessions ACTION`, not 'lst'."),
         (["demo", "now"], "Write `autoagent demo`, not 'now'."),
         (
             ["trust", "-g", "x"],

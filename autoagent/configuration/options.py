@@ -3,24 +3,9 @@
 # Standing before every `--help`, so argparse is all that is imported: no dataclasses, no typing.
 import argparse
 
+from autoagent.configuration.option import Option
+from autoagent.configuration.usage import ACTIONS, OWN, SUBCOMMANDS, WORDS
 from autoagent.errors import ConfigError
-
-
-class Option:
-    """One option. `kind` names its values (see `values.py`); "a|b" is a closed set of words.
-
-    `key` is its name in TOML files, and in the environment with AUTOAGENT_ before it.
-    """
-
-    __slots__ = ("flags", "help", "key", "kind", "metavar")
-
-    def __init__(self, flags: str, kind: str, metavar: str, help: str) -> None:
-        self.flags = flags.split()
-        self.key = next(f for f in self.flags if f.startswith("--"))[2:].replace("-", "_")
-        self.kind = kind
-        self.metavar = metavar or (kind if "|" in kind else "")
-        self.help = help
-
 
 GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
     (
@@ -102,66 +87,6 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
 )
 OPTIONS = {option.key: option for _, group in GROUPS for option in group}
 
-_FORCE = Option("--force", "flag", "", "also what was changed since")
-_OWN: dict[str, tuple[Option, ...]] = {
-    "undo": (
-        Option("--to", "text", "STEP", "as it was after that step; 0: before the first"),
-        _FORCE,
-    ),
-    "apply": (_FORCE,),
-    "memory": (Option("--session", "text", "ID", "of that session only (list, search)"),),
-}
-"""Of a subcommand alone: what it does, not a setting."""
-
-_SEEN = frozenset({"quiet", "verbose", "color", "plain", "output_format"})
-_SETTINGS = frozenset({"workspace", "config", "env_file"})
-_CAGE = _SETTINGS | {
-    "protect",
-    "allow_read",
-    "allow_write",
-    "allow_host",
-    "allow_packages",
-    "network",
-    "pass_env",
-    "sandbox",
-    "unsafe",
-}
-SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str]]] = {
-    "demo": (
-        "demo",
-        "a scripted session with real commands; no key",
-        _SEEN | {"sandbox", "unsafe"},
-    ),
-    "trust": ("trust", "let this folder's .env and autoagent.toml count", _SETTINGS | _SEEN),
-    "commands": ("commands", "what the agent can do", _SETTINGS | _SEEN | {"disable"}),
-    "sandbox": ("sandbox -- CMD", "run CMD in the cage", _CAGE | _SEEN),
-    "doctor": (
-        "doctor",
-        "is everything in place, and what to do",
-        _CAGE | _SEEN | {"model", "base_url"},
-    ),
-    "undo": ("undo [ID]", "take back the last change of a session", _SETTINGS | _SEEN),
-    "diff": ("diff [ID]", "what a session changed", _SETTINGS | _SEEN),
-    "apply": ("apply ID", "bring in what a dry run changed", _SETTINGS | _SEEN),
-    "memory": (
-        "memory ACTION",
-        "list, search, add, delete, export, import, reembed",
-        _SETTINGS | _SEEN | {"memory", "embedding_model", "base_url", "max_cost", "max_tokens"},
-    ),
-    "sessions": ("sessions list", "past and running sessions", _SETTINGS | _SEEN),
-}
-"""By name: how it is written, what it does, the options that go with it."""
-_MEMORY: dict[str, tuple[str, int, int, str]] = {
-    "list": ("", 0, 0, "all, oldest first"),
-    "search": (" TEXT", 1, 1, "what shares words with TEXT; no server is asked"),
-    "add": (" TEXT", 1, 1, "a note of yours"),
-    "delete": (" ID…", 1, 10_000, "for good; says where the text still stands"),
-    "export": (" [FILE]", 0, 1, "JSON Lines with vectors, to FILE or standard output"),
-    "import": (" FILE", 1, 1, "an export; `-` is standard input"),
-    "reembed": ("", 0, 0, "vectors by the present embedding model; costs money"),
-}
-"""What may be done with memory: its arguments, how many of them, what it does."""
-
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """What was typed, values still as text; ConfigError in one line when it can't be meant.
@@ -174,7 +99,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     typed = argv if command == "run" else argv[1:]
     cut = typed.index("--") if "--" in typed else len(typed)
     try:
-        given, loose = _parser(_OWN.get(command, ())).parse_known_args(typed[:cut])
+        given, loose = _parser(OWN.get(command, ())).parse_known_args(typed[:cut])
     except _Asked as asked:
         topic = command if command != "run" else ""
         return argparse.Namespace(command=asked.args[0], topic=topic)
@@ -198,12 +123,14 @@ def help_text(topic: str = "") -> str:
     if topic:
         usage, summary, keys = SUBCOMMANDS[topic]
         lines = [f"autoagent {usage}: {summary}.", ""]
-        if topic == "memory":
-            lines += [f"  {n + a:<35}{what}" for n, (a, _, _, what) in _MEMORY.items()] + [""]
+        if topic in ACTIONS:
+            actions = ACTIONS[topic].items()
+            lines += [*(f"  {n + a:<35}{what}" for n, (a, _, _, what) in actions), ""]
+        keys = frozenset(OPTIONS) if keys is None else keys
     else:
         keys = frozenset(OPTIONS)
         lines = [*_HEAD, *(f"  autoagent {u:<26} {s}" for u, s, _ in SUBCOMMANDS.values()), ""]
-    for title, group in (("Its own", _OWN.get(topic, ())), *GROUPS):
+    for title, group in (("Its own", OWN.get(topic, ())), *GROUPS):
         shown = [_help_line(o) for o in group if o.key in keys or title == "Its own"]
         lines += [f"{title}:", *shown, ""] if shown else []
     return "\n".join([*lines, *_FOOT])
@@ -286,24 +213,24 @@ def _read_text(given: argparse.Namespace) -> None:
 def _check_subcommand(given: argparse.Namespace, *, separated: bool) -> None:
     usage, _, keys = SUBCOMMANDS[given.command]
     for key, option in OPTIONS.items():
-        if getattr(given, key) is not None and key not in keys:
+        if keys is not None and getattr(given, key) is not None and key not in keys:
             flag = next(flag for flag in option.flags if flag.startswith("--"))
             page = f"autoagent {given.command} --help"
             raise ConfigError(f"{flag} doesn't go with `autoagent {given.command}`; see {page}.")
     words = given.words
+    actions = ACTIONS.get(given.command)
     if given.command == "sandbox":
         wrong = not words or not separated
-    elif given.command == "memory":
-        _, least, most, _ = _MEMORY.get(words[0] if words else "", ("", 1, 0, ""))
+    elif actions is not None:
+        _, least, most, _ = actions.get(words[0] if words else "", ("", 1, 0, ""))
         wrong = not least <= len(words) - 1 <= most
-    elif given.command in ("undo", "diff", "apply"):
-        wrong = len(words) > 1 or (given.command == "apply" and not words)
     else:
-        wrong = words != (["list"] if given.command == "sessions" else [])
+        least, most = WORDS.get(given.command, (0, 0))
+        wrong = not least <= len(words) <= most
     if wrong:
         said = f", not {' '.join(words)!r:.60}" if words else ""
-        forms = ", ".join(name + arguments for name, (arguments, *_) in _MEMORY.items())
-        more = f" ACTION: {forms}; TEXT in quotes." if given.command == "memory" else ""
+        forms = ", ".join(name + arguments for name, (arguments, *_) in (actions or {}).items())
+        more = f" ACTION: {forms}; TEXT in quotes." if actions else ""
         raise ConfigError(f"Write `autoagent {usage}`{said}.{more}")
 
 

@@ -1,0 +1,76 @@
+"""The subcommands: how each is written, and which options go with it."""
+
+from autoagent.configuration.option import Option
+
+_FORCE = Option("--force", "flag", "", "also what was changed since")
+OWN: dict[str, tuple[Option, ...]] = {
+    "undo": (
+        Option("--to", "text", "STEP", "as it was after that step; 0: before the first"),
+        _FORCE,
+    ),
+    "apply": (_FORCE,),
+    "memory": (Option("--session", "text", "ID", "of that session only (list, search)"),),
+}
+"""Of a subcommand alone: what it does, not a setting."""
+
+_SEEN = frozenset({"quiet", "verbose", "color", "plain", "output_format"})
+_SETTINGS = frozenset({"workspace", "config", "env_file"})
+_CAGE = _SETTINGS | {
+    "protect",
+    "allow_read",
+    "allow_write",
+    "allow_host",
+    "allow_packages",
+    "network",
+    "pass_env",
+    "sandbox",
+    "unsafe",
+}
+SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
+    "demo": (
+        "demo",
+        "a scripted session with real commands; no key",
+        _SEEN | {"sandbox", "unsafe"},
+    ),
+    "trust": ("trust", "let this folder's .env and autoagent.toml count", _SETTINGS | _SEEN),
+    "commands": ("commands", "what the agent can do", _SETTINGS | _SEEN | {"disable"}),
+    "sandbox": ("sandbox -- CMD", "run CMD in the cage", _CAGE | _SEEN),
+    "doctor": (
+        "doctor",
+        "is everything in place, and what to do",
+        _CAGE | _SEEN | {"model", "base_url"},
+    ),
+    "undo": ("undo [ID]", "take back the last change of a session", _SETTINGS | _SEEN),
+    "diff": ("diff [ID]", "what a session changed", _SETTINGS | _SEEN),
+    "apply": ("apply ID", "bring in what a dry run changed", _SETTINGS | _SEEN),
+    "memory": (
+        "memory ACTION",
+        "list, search, add, delete, export, import, reembed",
+        _SETTINGS | _SEEN | {"memory", "embedding_model", "base_url", "max_cost", "max_tokens"},
+    ),
+    "sessions": ("sessions ACTION", "past and running sessions", _SETTINGS | _SEEN),
+}
+"""By name: how it is written, what it does, the options that go with it; None: all."""
+
+WORDS = {
+    "undo": (0, 1),
+    "diff": (0, 1),
+    "apply": (1, 1),
+}
+"""How many words may follow one of them; none where it isn't named."""
+
+ACTIONS: dict[str, dict[str, tuple[str, int, int, str]]] = {
+    "memory": {
+        "list": ("", 0, 0, "all, oldest first"),
+        "search": (" TEXT", 1, 1, "what shares words with TEXT; no server is asked"),
+        "add": (" TEXT", 1, 1, "a note of yours"),
+        "delete": (" ID…", 1, 10_000, "for good; says where the text still stands"),
+        "export": (" [FILE]", 0, 1, "JSON Lines with vectors, to FILE or standard output"),
+        "import": (" FILE", 1, 1, "an export; `-` is standard input"),
+        "reembed": ("", 0, 0, "vectors by the present embedding model; costs money"),
+    },
+    "sessions": {
+        "list": ("", 0, 0, "all, newest first"),
+    },
+}
+"""What may be done with some of them: its arguments, how many, what it does."""
