@@ -92,8 +92,8 @@ def test_a_subcommand_has_its_own_page() -> None:
         (["-v", "demo"], "'demo' comes first (autoagent demo …); as a goal, use --goal demo."),
         (["sandbox", "ls"], "Write `autoagent sandbox -- CMD`, not 'ls'."),
         (["sandbox", "--"], "Write `autoagent sandbox -- CMD`."),
-        (["sessions"], "Write `autoagent sessions ACTION`."),
-        (["sessions", "lst"], "Write `autoagent sessions ACTION`, not 'lst'."),
+        (["sessions"], "Write `autoagent sessions ACTION`. ACTION: list."),
+        (["sessions", "lst"], "Write `autoagent sessions ACTION`, not 'lst'. ACTION: list."),
         (["demo", "now"], "Write `autoagent demo`, not 'now'."),
         (
             ["trust", "-g", "x"],

@@ -230,7 +230,8 @@ def _check_subcommand(given: argparse.Namespace, *, separated: bool) -> None:
     if wrong:
         said = f", not {' '.join(words)!r:.60}" if words else ""
         forms = ", ".join(name + arguments for name, (arguments, *_) in (actions or {}).items())
-        more = f" ACTION: {forms}; TEXT in quotes." if actions else ""
+        quoted = "; TEXT in quotes" if "TEXT" in forms else ""
+        more = f" ACTION: {forms}{quoted}." if actions else ""
         raise ConfigError(f"Write `autoagent {usage}`{said}.{more}")
 
 
