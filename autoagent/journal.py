@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from autoagent.errors import StateError
 from autoagent.events import SCHEMA_VERSION, Event, MalformedEvent, Started, from_dict, to_dict
+from commands.atomic import synced
 
 
 class Disk(Protocol):
@@ -27,7 +28,7 @@ class _SystemDisk:
         return os.write(descriptor, data)
 
     def fsync(self, descriptor: int) -> None:
-        os.fsync(descriptor)
+        synced(descriptor)  # where that is unknown, the lock has said so
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,6 @@ def _write_failed(path: Path, error: OSError) -> str:
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        synced(descriptor)
     finally:
         os.close(descriptor)

@@ -13,6 +13,7 @@ from autoagent.history import RESULT_SHARE, shortened
 from autoagent.observation import head_of
 from autoagent.state import State
 from autoagent.tokens import Counter
+from commands.atomic import synced
 from commands.command import CommandError, CommandSpec, Refusal, Result, Section
 from commands.context import Context
 from commands.control import about_of
@@ -45,7 +46,7 @@ class ResultFiles:
             with open(descriptor, "wb") as file:  # noqa: PTH123
                 file.write(data)
                 file.flush()
-                os.fsync(descriptor)
+                synced(descriptor)
         except OSError as error:
             raise StateError(
                 f"{self._folder / name} can't be written: {error.strerror}."

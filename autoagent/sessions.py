@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 from autoagent.configuration.places import private_folder
 from autoagent.errors import ConfigError, StateError
 from autoagent.events import Started
 from autoagent.journal import first_of, load
+from commands.atomic import UNSUPPORTED, synced
 
 JOURNAL = "journal.jsonl"
 
@@ -87,8 +89,15 @@ def new_folder(sessions: Path) -> Path:
     return folder
 
 
+Need = Literal["locks", "fsync"]
+
+
 class Lock:
-    """Held while a process works on a session; gone with the process, however it ends."""
+    """Held while a process works on a session; gone with the process, however it ends.
+
+    `lacks` names what the file system of the folder doesn't know. Without locks nothing
+    is held.
+    """
 
     def __init__(self, folder: Path) -> None:
         path = folder / "lock"
@@ -97,7 +106,7 @@ class Lock:
         except OSError as error:
             raise StateError(f"{path} can't be opened: {error.strerror}.") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locks = _locked(self._file)
         except OSError as error:
             holder = os.read(self._file, 20).decode("ascii", "replace").strip()
             os.close(self._file)
@@ -109,6 +118,19 @@ class Lock:
             ) from None
         os.ftruncate(self._file, 0)
         os.write(self._file, f"{os.getpid()}\n".encode())
+        lacks: list[Need] = [] if locks else ["locks"]
+        self.lacks = tuple(lacks if synced(self._file) else [*lacks, "fsync"])
 
     def release(self) -> None:
         os.close(self._file)
+
+
+def _locked(descriptor: int) -> bool:
+    """False where the file system knows no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        return False
+    return True

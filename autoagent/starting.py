@@ -109,9 +109,11 @@ def begin(
     learned = learned or Learned()
     folder = sessions.new_folder(settings.places.sessions)
     with _removed_unless_begun(folder), ExitStack() as stack:
+        lock = sessions.Lock(folder)
+        stack.callback(lock.release)
         model = stack.enter_context(model_of(folder.name))
         count = counter_for(pick.model, inputs.environ)
-        parts, notices = _parts(inputs, folder.name, model, count, inputs.attended, stack)
+        parts, notices = _parts(inputs, folder.name, model, count, inputs.attended, lock, stack)
         notices = [*pick.notices, *settings.notices, *notices]
         context = _context(parts.redactor.clean(inputs.context), folder, pick.window, count)
         secret = secrets.token_hex(16)
@@ -155,7 +157,6 @@ def begin(
         rung = learned.facts(pick.base_url or OPENAI_URL, pick.model).format
         first += [Changed(format=rung)] if rung != "text" else []
         first += _first_proof(settings, parts, pick.window)
-        stack.callback(sessions.Lock(folder).release)
         journal = Journal(folder / sessions.JOURNAL)
         stack.callback(journal.close)
         return Session(
@@ -179,7 +180,8 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
     settings = inputs.settings
     learned = _learned(settings)
     with ExitStack() as stack:
-        stack.callback(sessions.Lock(found.folder).release)
+        lock = sessions.Lock(found.folder)
+        stack.callback(lock.release)
         loaded = load(found.journal)
         state = fold([entry.event for entry in loaded.entries])
         if state.stopped and state.stopped.status == "done" and not settings.goals:
@@ -193,7 +195,7 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
         count = counter_for(pick.model, inputs.environ)
         inputs = replace(inputs, settings=settings)
         before = found.started.interactive
-        parts, notices = _parts(inputs, found.folder.name, model, count, before, stack)
+        parts, notices = _parts(inputs, found.folder.name, model, count, before, lock, stack)
         if loaded.torn_bytes:
             torn = f"The journal's last line was unfinished; {loaded.torn_bytes} bytes were cut."
             notices.append(torn)
@@ -279,6 +281,7 @@ def _parts(
     model: Model,
     count: Counter,
     asks_user: bool,
+    lock: sessions.Lock,
     stack: ExitStack,
 ) -> tuple[Parts, list[str]]:
     """What a session is made of, and what a person should know of it."""
@@ -287,6 +290,7 @@ def _parts(
     from commands.sandbox.choose import describe
 
     settings = inputs.settings
+    poor = _poor_disk(settings, lock.lacks)
     root, tree = settings.workspace, ""
     store = settings.places.checkpoints(root)
     if settings.dry_run:
@@ -298,20 +302,23 @@ def _parts(
         stack.enter_context(way)
     cage = make_cage(settings, workspace, inputs.environ, attended=inputs.attended, way=way)
     stack.callback(cage.close)
-    notices = [describe(cage, protect=bool(settings.protect)), *(way.notices if way else ())]
+    notices = [*poor, describe(cage, protect=bool(settings.protect))]
+    notices += way.notices if way else ()
     try:
         commands = catalogue(interactive=asks_user, disabled=settings.disable)
     except CommandError as error:
         raise ConfigError(f"--disable: {error}") from error
     memory = None
-    if settings.memory is not None:
+    if settings.memory is not None and not poor:
         memory, said = _memory(settings, session, count, stack)
         notices += said
     redactor = Redactor(settings.secrets)
-    keeper, said = opened_or_said(
-        store, root, inputs.cancel, tree=tree, goes_on=lambda: cage.lasting.running
-    )
-    notices += said
+    keeper = None
+    if not poor:
+        keeper, said = opened_or_said(
+            store, root, inputs.cancel, tree=tree, goes_on=lambda: cage.lasting.running
+        )
+        notices += said
     if keeper is not None:
         stack.callback(keeper.close)
     parts = Parts(
@@ -330,6 +337,19 @@ def _parts(
         way=way,
     )
     return parts, notices
+
+
+def _poor_disk(settings: Settings, lacks: Sequence[str]) -> list[str]:
+    """The line about a file system on which no database can be trusted, if it is one."""
+    if not lacks:
+        return []
+    where = f"{settings.places.state} is on a file system that knows no {' and no '.join(lacks)}"
+    elsewhere = "Set AUTOAGENT_HOME to a folder on another disk."
+    if settings.dry_run:
+        raise StateError(f"{where}, and --dry-run needs that to keep its copy. {elsewhere}")
+    lost = {"locks": "no other run may work on this session", "fsync": "a power cut may lose steps"}
+    told = ", ".join(lost[each] for each in lacks)
+    return [f"{where}: {told}, and this run has neither long-term memory nor undo. {elsewhere}"]
 
 
 def _memory(

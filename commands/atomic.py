@@ -8,6 +8,9 @@ from secrets import token_hex
 
 RENAME_NOREPLACE = 1
 
+UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
+"""What a file system says that doesn't know a call at all, of fsync(2) and flock(2)."""
+
 
 def replace(folder: int, name: str, content: bytes, before: os.stat_result | None) -> None:
     """Put a file with that content in place of `name`; mode and owner stay as `before`.
@@ -26,7 +29,7 @@ def replace(folder: int, name: str, content: bytes, before: os.stat_result | Non
             if before is not None:
                 _keep_owner(fd, before)
                 os.fchmod(fd, mode)
-            os.fsync(fd)
+            synced(fd)
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
         with suppress(OSError):
@@ -52,6 +55,17 @@ def rename_new(folder: int, name: str, to_folder: int, to_name: str) -> None:
         os.rename(name, to_name, src_dir_fd=folder, dst_dir_fd=to_folder)
     else:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def synced(descriptor: int) -> bool:
+    """Wait until a file is on disk; False where its file system can't tell (fsync)."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        return False
+    return True
 
 
 def sync(folder: int) -> None:

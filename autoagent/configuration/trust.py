@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autoagent.configuration.places import Places, private_folder, workspace_name
 from autoagent.errors import ConfigError, StateError
+from commands.atomic import synced
 
 FILES = (".env", "autoagent.toml")
 LARGEST = 1_000_000  # bytes; nobody writes settings longer than that by hand
@@ -75,7 +76,7 @@ def _replace(path: Path, content: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            synced(file.fileno())
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)

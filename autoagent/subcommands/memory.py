@@ -1,7 +1,6 @@
 """The subcommand memory: what is remembered, shown, added to, taken out, carried elsewhere."""
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from autoagent.errors import ConfigError, StateError
 from autoagent.longterm.pieces import pieces
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.output import Output
+from commands.atomic import synced
 
 if TYPE_CHECKING:
     from memory_store import Hit, Memory
@@ -202,7 +202,7 @@ def _beside(target: Path) -> Iterator[tuple[Any, Callable[[], None]]]:
 
             def keep() -> None:
                 file.flush()
-                os.fsync(file.fileno())
+                synced(file.fileno())
                 Path(file.name).replace(target)
 
             try:
