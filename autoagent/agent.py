@@ -109,6 +109,8 @@ class Agent:
         if self.memory is not None and self.state.refusals == 0:
             yield from self._recall(step, self.memory)
         yield self._warnings()
+        if self.person is not None and self.person.wants_room():
+            yield from self.caller.compact()
         completion, usage = yield from self.caller.completion(step)
         event = read(step, completion, usage, self.holds_secret)
         yield [event]

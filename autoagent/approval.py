@@ -55,6 +55,10 @@ class Person(Protocol):
         """What they typed meanwhile, unasked, a line each."""
         ...
 
+    def wants_room(self) -> bool:
+        """Whether they wish since the last time that the oldest steps leave the prompt."""
+        ...
+
     def interrupted(self) -> str | None:
         """After Ctrl-C: words for the agent, "" to go on, None to leave."""
         ...

@@ -6,7 +6,17 @@ from dataclasses import dataclass, replace
 
 from autoagent import budget, history
 from autoagent.budget import Exhausted
-from autoagent.events import Changed, Event, Reserved, Retried, Status, Stopped
+from autoagent.digesting import Digester
+from autoagent.events import (
+    Changed,
+    Cut,
+    Event,
+    Noticed,
+    Reserved,
+    Retried,
+    Status,
+    Stopped,
+)
 from autoagent.model import (
     Cancelled,
     Completion,
@@ -63,6 +73,7 @@ class Caller:
         count: Counter,
         patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
+        digester: Digester | None = None,
     ) -> None:
         self._state = state
         self._model = model
@@ -70,6 +81,7 @@ class Caller:
         self._count = count
         self._patience = patience or Patience()
         self._clock = clock
+        self._digester = digester
         self._began = clock()
         self._elapsed_before_s = state.spent.elapsed_s
 
@@ -167,9 +179,38 @@ class Caller:
             cut = history.cut(state, self._count)
             if cut is None:
                 break
-            yield [cut]
+            yield [(yield from self._summed_up(cut))]
         if state.window - size < budget.SMALLEST_COMPLETION:
             raise Ended(self._no_room(state.window))
+
+    def compact(self) -> Events:
+        """Cut all but the last steps, at a person's wish."""
+        cut = history.cut(self._state, self._count, to=0.0)
+        if cut is None:
+            yield [Noticed("place", "There is nothing yet that could leave the prompt.")]
+        else:
+            yield [(yield from self._summed_up(cut))]
+
+    def _summed_up(self, cut: Cut) -> Generator[Sequence[Event], None, Cut]:
+        """The cut with the fast model's summary, where there is one and every limit allows."""
+        state, digester = self._state, self._digester
+        request = digester.request(state, cut.step) if digester else None
+        if digester is None or request is None or not digester.allows(request, state):
+            return cut
+        reserved = budget.reserve(
+            state.step + 1,
+            "digest",
+            request.prompt,
+            request.completion,
+            digester.model.card.price,
+            state.limits,
+            state.committed,
+            self.elapsed_s,
+        )
+        if isinstance(reserved, Exhausted):
+            return cut
+        yield [reserved]
+        return (yield from digester.told(state, cut, request, reserved, self._cancel))
 
     def _too_long(self, step: int, fault: TooLong, cuts: int) -> Events:
         """The server's window is smaller than was thought, or counts more tokens."""

@@ -99,7 +99,8 @@ def _run(
     if not settings.quiet:
         out.status("starting…")
     inputs = Inputs(settings, environ, attended, context)
-    view = Plain(out, watched=attended or settings.verbose, quiet=settings.quiet)
+    verbose = settings.verbose
+    view = Plain(out, watched=attended or verbose, quiet=settings.quiet, verbose=verbose)
     person = None
     if attended:
         from autoagent.terminal.interactive import Terminal

@@ -16,7 +16,7 @@ SCHEMA_VERSION = 1
 Status = Literal[
     "done", "gave_up", "limit", "unreachable", "refused", "stuck", "interrupted", "error"
 ]
-Purpose = Literal["step", "embedding"]
+Purpose = Literal["step", "embedding", "digest"]
 Verdict = Literal["run", "refuse", "edit", "criticise"]
 Topic = Literal["limit", "stuck", "memory", "model", "resume", "verify", "place", "undo", "host"]
 
@@ -84,7 +84,9 @@ class Memo:
 
     id: int
     text: str
-    score: float
+    score: float  # in (0, 1], among those of one query
+    dense: float | None = None  # the raw cosine in [-1, 1]
+    words: float = 0.0  # the raw bm25, unbounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +229,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The oldest steps, up to this one, left the prompt; the digest stands for them."""
+    """The oldest steps, up to this one, left the prompt; the digest stands for them.
+
+    `by` is the model that summed them up, "" when that was done by rule; `usage` settles
+    what was reserved for it.
+    """
 
     step: int
     digest: str
+    by: str = ""
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ CUT_TO = 0.4
 RESULT_SHARE = 1 / 16
 """Share of the window that one result may take."""
 
+DIGEST_SHARE = RESULT_SHARE / 2
+"""Share of the window that a model's summary may take of a digest."""
+
 _KEPT_STEPS = 2
 _LISTED = 12
 
@@ -104,8 +107,10 @@ def _shortened_line(text: str, share: int, count: Counter) -> str:
         keep = keep * 3 // 4
 
 
-def cut(state: State, count: Counter, window: int | None = None) -> Cut | None:
-    """The cut that brings the prompt to about 40 % of the window; None when nothing can leave.
+def cut(
+    state: State, count: Counter, window: int | None = None, *, to: float = CUT_TO
+) -> Cut | None:
+    """The cut that brings the prompt to that share of the window; None when nothing can leave.
 
     The opening, the user's words and the last steps stay. The digest is made by rule from
     what the steps did, so that it needs no model.
@@ -115,7 +120,7 @@ def cut(state: State, count: Counter, window: int | None = None) -> Cut | None:
     candidates = steps[:-_KEPT_STEPS] or steps[:-1]
     if not candidates:
         return None
-    target = (window or state.window) * CUT_TO / state.calibration
+    target = (window or state.window) * to / state.calibration
     fixed = count(state.started.system) + round((window or state.window) * RESULT_SHARE)
     sizes = _sizes_by_step(state, count)
     total = fixed + sum(sizes.values())
@@ -138,12 +143,20 @@ def _sizes_by_step(state: State, count: Counter) -> dict[int, int]:
     return sizes
 
 
-def digest(state: State, upto: int, share: int, count: Counter) -> str:
-    """What the steps up to `upto` came to, in about `share` tokens at most."""
+def digest(state: State, upto: int, share: int, count: Counter, summary: str = "") -> str:
+    """What the steps up to `upto` came to, in about `share` tokens at most.
+
+    A model's `summary` of them, at most half of that, stands in the place of their thoughts.
+    """
+    if summary:
+        short, _ = shortened(summary, share // 2, count, "({lines} lines left out)")
+        # Behind a dash no line of it can pass for one of ours.
+        lines = (line.strip().removeprefix("- ") for line in short.splitlines())
+        summary = "\n".join(["Summary, by a model:", *(f"- {line}" for line in lines if line)])
     listed = _LISTED
     form = None if state.format == "text" else state.format  # what the model must not forget
     while True:
-        body = "\n".join(filter(None, _sections(state, upto, listed)))
+        body = "\n".join(filter(None, _sections(state, upto, listed, summary)))
         head = f"[steps 1-{upto} have left this conversation; recall(query) finds them]"
         text = "\n".join(filter(None, [of_changed(Changed(format=form)), head, body, END]))
         if count(text) <= share or listed == 1:
@@ -151,7 +164,7 @@ def digest(state: State, upto: int, share: int, count: Counter) -> str:
         listed = max(1, listed // 2)
 
 
-def _sections(state: State, upto: int, listed: int) -> Iterator[str]:
+def _sections(state: State, upto: int, listed: int, summary: str) -> Iterator[str]:
     past = [p for p in state.past if p.step <= upto]
     files: dict[str, int] = {}
     for step in past:
@@ -160,7 +173,8 @@ def _sections(state: State, upto: int, listed: int) -> Iterator[str]:
     yield _section("Open plan", list(state.plan), listed)
     yield _section("Files changed", [f"{f} (step {n})" for f, n in files.items()], listed)
     yield _section("Failed", [f"{p.step} {p.name} {p.about}: {p.note}" for p in failed], listed)
-    yield _section("Thoughts", [f"{p.step} {p.thoughts}" for p in past if p.thoughts], listed)
+    thoughts = [f"{p.step} {p.thoughts}" for p in past if p.thoughts]
+    yield summary or _section("Thoughts", thoughts, listed)
 
 
 def _section(title: str, items: list[str], listed: int) -> str:

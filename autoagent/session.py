@@ -15,6 +15,7 @@ from autoagent.agent import Agent
 from autoagent.approval import Answer, Person
 from autoagent.calling import Caller, Patience
 from autoagent.configuration.secrets import Redactor
+from autoagent.digesting import Digester
 from autoagent.ending import Proof
 from autoagent.errors import AutoAgentError
 from autoagent.events import Event, Stopped
@@ -67,6 +68,7 @@ class Parts:
     cancel: Cancel
     keeper: "Keeper | None" = None
     way: "WayOut | None" = None
+    fast: Model | None = None  # sums up what leaves the prompt
 
 
 class Session:
@@ -200,7 +202,16 @@ class Session:
             state=state,
             record=self._record,
             model=parts.model,
-            caller=Caller(state, parts.model, self.cancel, parts.count, parts.patience),
+            caller=Caller(
+                state,
+                parts.model,
+                self.cancel,
+                parts.count,
+                parts.patience,
+                digester=(
+                    Digester(parts.fast, parts.count, parts.redactor.clean) if parts.fast else None
+                ),
+            ),
             catalogue=parts.catalogue,
             runner=Runner(
                 context, results, parts.count, parts.redactor.clean, parts.keeper, parts.way
@@ -267,6 +278,9 @@ class _Relay:
     def heard(self) -> list[str]:
         answer = self._asked(lambda person: person.heard())
         return answer if isinstance(answer, list) else []
+
+    def wants_room(self) -> bool:
+        return self._asked(lambda person: person.wants_room()) is True
 
     def interrupted(self) -> str | None:
         answer = self._asked(lambda person: person.interrupted())

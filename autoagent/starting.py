@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
 
 from autoagent import __version__, prompt, sessions
 from autoagent.caging import make_cage, make_way_out, network_of, reachable
@@ -25,6 +24,7 @@ from autoagent.model import Model
 from autoagent.models.catalog import OPENAI_URL
 from autoagent.models.choosing import Chosen, chosen
 from autoagent.models.learned import Learned
+from autoagent.models.making import OpenModel, make_fast_model, make_model
 from autoagent.running import ResultFiles
 from autoagent.session import Parts, Session
 from autoagent.state import State, fold
@@ -34,9 +34,6 @@ from commands.cancel import Cancel
 from commands.command import CommandError
 from commands.workspace import Workspace
 
-if TYPE_CHECKING:
-    from autoagent.models.openai_model import OpenAIModel
-
 _TOOLS = (
     'echo "Shell: bash $BASH_VERSION."; python3 --version 2>&1; git --version 2>&1; '
     "for p in node npm cargo go gcc make java; do command -v $p >/dev/null && echo $p; done"
@@ -44,33 +41,6 @@ _TOOLS = (
 _TOOLS_TIMEOUT_S = 10.0
 _CONTEXT_SHARE = 1 / 4
 _PATIENCE = 2  # times the longest silence: how long a faulty server is borne with
-
-
-def make_model(settings: Settings, pick: Chosen, session: str, learned: Learned) -> "OpenAIModel":
-    """The client of the chosen model; its import begins in the background at once."""
-    from autoagent.models.openai_model import OpenAIModel
-
-    return OpenAIModel(
-        name=pick.model,
-        base_url=pick.base_url,
-        api_key=settings.api_key,
-        organization=settings.organization,
-        embedding_model=settings.embedding_model,
-        temperature=settings.temperature,
-        effort=settings.effort,
-        session=session,
-        timeout_s=settings.model_timeout_s,
-        card=pick.card,
-        learned=learned,
-    )
-
-
-class OpenModel(Model, Protocol):
-    """A model that is closed with its session."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *error: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +71,7 @@ def begin(
     inputs: Inputs,
     goals: Sequence[str],
     pick: Chosen,
-    model_of: Callable[[str], "OpenModel"],
+    model_of: Callable[[str], OpenModel],
     learned: Learned | None = None,
 ) -> Session:
     """A new session with the model that `model_of` makes for its ID."""
@@ -114,6 +84,7 @@ def begin(
         model = stack.enter_context(model_of(folder.name))
         count = counter_for(pick.model, inputs.environ)
         parts, notices = _parts(inputs, folder.name, model, count, inputs.attended, lock, stack)
+        parts, notices = _with_fast(parts, notices, settings, pick, folder.name, learned, stack)
         notices = [*pick.notices, *settings.notices, *notices]
         context = _context(parts.redactor.clean(inputs.context), folder, pick.window, count)
         secret = secrets.token_hex(16)
@@ -199,6 +170,8 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
         if loaded.torn_bytes:
             torn = f"The journal's last line was unfinished; {loaded.torn_bytes} bytes were cut."
             notices.append(torn)
+        session = found.folder.name
+        parts, notices = _with_fast(parts, notices, settings, pick, session, learned, stack)
         resumed = Resumed(
             limits=pick.limits,
             model=pick.model,
@@ -337,6 +310,19 @@ def _parts(
         way=way,
     )
     return parts, notices
+
+
+def _with_fast(
+    parts: Parts,
+    notices: list[str],
+    settings: Settings,
+    pick: Chosen,
+    session: str,
+    learned: Learned,
+    stack: ExitStack,
+) -> tuple[Parts, list[str]]:
+    fast, said = make_fast_model(settings, pick, session, learned, stack)
+    return replace(parts, fast=fast), [*notices, *said]
 
 
 def _poor_disk(settings: Settings, lacks: Sequence[str]) -> list[str]:

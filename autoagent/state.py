@@ -14,6 +14,7 @@ from autoagent.events import (
     Executing,
     Fed,
     Limits,
+    Memo,
     Noticed,
     Recalled,
     Refused,
@@ -126,7 +127,7 @@ class State:
     past: list[Past] = field(default_factory=list)
     said: list[tuple[int, str]] = field(default_factory=list)  # by the person: after step, words
     plan: tuple[str, ...] = ()
-    recalled: dict[int, int] = field(default_factory=dict)  # memory in the window: after step
+    recalled: dict[int, tuple[int, Memo]] = field(default_factory=dict)  # in the window: after step
     recalled_step: int = -1  # the step before whose call memory was asked
     free_steps: int = 0  # to run without asking, with the one that runs now
     always: set[str] = field(default_factory=set)
@@ -186,7 +187,7 @@ class State:
                 self._say(observation.of_noticed(event))
             case Verified():
                 self.verified[event.command_line] = event
-                self._say(observation.of_verified(event, self._secret))
+                self._say(observation.of_verified(event, self.secret))
             case Stopped():
                 self._settle(event.usage)
                 self.stopped = event
@@ -201,7 +202,7 @@ class State:
         return spent
 
     @property
-    def _secret(self) -> str:
+    def secret(self) -> str:
         return self.started.secret if self.started else ""
 
     def _say(self, text: str, kind: Kind = "observation") -> None:
@@ -241,7 +242,7 @@ class State:
     def _recall(self, event: Recalled) -> None:
         self._settle(event.usage or UNPAID)
         self.recalled_step = event.step
-        self.recalled |= {memo.id: self.step for memo in event.memos}
+        self.recalled |= {memo.id: (self.step, memo) for memo in event.memos}
         self._say(observation.of_recalled(event), "memories")
 
     def _settle(self, usage: Usage | None) -> None:
@@ -294,7 +295,7 @@ class State:
             self._say(observation.of_edited(self.pending.reply), "words")
 
     def _execute(self, event: Executed) -> None:
-        self._say(observation.of_executed(event, self._secret))
+        self._say(observation.of_executed(event, self.secret))
         reply = self.pending.reply if self.pending else None
         self.pending = None
         self.spent.elapsed_s += event.seconds
@@ -331,12 +332,14 @@ class State:
             self.spans.append(Span(before.step, before.number, event.number))
 
     def _cut(self, event: Cut) -> None:
+        self._settle(event.usage or UNPAID)
         opening = [p for p in self.parts if p.kind == "opening"]
         words = [p for p in self.parts if p.kind == "words" and p.step <= event.step]
         rest = [p for p in self.parts if p.step > event.step]
         self.parts = [*opening, Part(event.step, "digest", event.digest), *words, *rest]
         self.cut_step = event.step
-        self.recalled = {memo: step for memo, step in self.recalled.items() if step > event.step}
+        kept = ((key, each) for key, each in self.recalled.items() if each[0] > event.step)
+        self.recalled = dict(kept)
 
 
 def _all_of(reserved: Reserved) -> Usage:

@@ -13,6 +13,7 @@ from autoagent.approval import Person
 from autoagent.calling import Caller, Patience
 from autoagent.checkpoints.keeping import open_keeper
 from autoagent.configuration.secrets import Redactor
+from autoagent.digesting import Digester
 from autoagent.ending import Proof
 from autoagent.events import Event, Limits, Resumed, Started
 from autoagent.journal import Disk, Journal, load
@@ -139,6 +140,7 @@ class Run:
         disk: Disk | None = None,
         patience: Patience = AT_ONCE,
         secrets: Mapping[str, str] | None = None,
+        fast: Model | None = None,
     ) -> None:
         self.workspace = folder / "workspace"
         self.folder = folder / session
@@ -187,6 +189,7 @@ class Run:
             self.memory = LongTerm(store, session, estimate)
         self._person = person
         self._patience = patience
+        self._fast = fast
         self._redactor = Redactor(secrets or {})
         self._verify = verify
 
@@ -234,7 +237,14 @@ class Run:
             state=self.state,
             record=self._record,
             model=self.model,
-            caller=Caller(self.state, self.model, self.cancel, estimate, self._patience),
+            caller=Caller(
+                self.state,
+                self.model,
+                self.cancel,
+                estimate,
+                self._patience,
+                digester=Digester(self._fast, estimate, clean) if self._fast else None,
+            ),
             catalogue=commands,
             runner=Runner(context, results, estimate, clean, self.keeper),
             memory=self.memory,

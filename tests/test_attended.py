@@ -60,6 +60,9 @@ class Reader:
         said, self.said = self.said, []
         return said
 
+    def wants_room(self) -> bool:
+        return False
+
     def interrupted(self) -> str | None:
         return self._after_interrupt
 

@@ -8,7 +8,8 @@ import memory_store
 from autoagent.configuration.options import parse
 from autoagent.configuration.usage import SUBCOMMANDS
 
-PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "memory.md"
 
 
 def test_the_librarys_examples_do_what_they_show(tmp_path: Path) -> None:
@@ -18,10 +19,15 @@ def test_the_librarys_examples_do_what_they_show(tmp_path: Path) -> None:
         doctest.testfile(
             str(PAGE), module_relative=False, globs={"path": tmp_path / "notes.sqlite"}
         ),
+        doctest.testfile(
+            str(ROOT / "README.md"),
+            module_relative=False,
+            globs={"path": tmp_path / "readme.sqlite"},
+        ),
     ]
 
-    assert [result.failed for result in results] == [0, 0]
-    assert all(result.attempted > 2 for result in results)
+    assert [result.failed for result in results] == [0, 0, 0]
+    assert all(result.attempted >= 2 for result in results)
 
 
 def test_every_command_on_the_page_is_understood() -> None:

@@ -181,6 +181,9 @@ class Talkative:
     def heard(self) -> list[str]:
         return [self._words.pop(0)] if self._words else []
 
+    def wants_room(self) -> bool:
+        return False
+
     def interrupted(self) -> str | None:
         return None
 

@@ -5,110 +5,15 @@ import os
 import select
 import shlex
 import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 
-import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from autoagent.terminal.output import output_to
-from tests.fake_openai import Answer, Body, FakeOpenAI, Scripted
-from tests.program import Program, says
-
-_LIMIT_S = 30.0
-_USUAL = {
-    "TERM": "xterm",
-    "NO_COLOR": "1",
-    "AUTOAGENT_MEMORY": "none",
-    "AUTOAGENT_WINDOW": "32000",
-    "AUTOAGENT_PRICE": "1,1,1",
-}
-_ASKS = "Run it? y/n/e/d/s/q/?, a = every write_file: "
-_ASKS_CODE = "Run it? y/n/e/d/s/q/?, a = exactly this: "
-_WRITE = says("write_file", path="a.txt", content="text\n")
-_DONE = says("finish", answer="all is done")
-
-
-class Silent:
-    """A model that says nothing until the test is over; `asked` is set when it was called."""
-
-    def __init__(self) -> None:
-        self.asked = Event()
-
-    def __call__(self, _: Body) -> Answer:
-        self.asked.set()
-        return Answer(_DONE, hold=Event())
-
-
-class Screen:
-    """A program at a pseudo-terminal; each wait has an end."""
-
-    def __init__(self, child: "pexpect.spawn[str]", server: FakeOpenAI, program: Program) -> None:
-        self.child = child
-        self.server = server
-        self.program = program
-        self.workspace = program.workspace
-
-    def shows(self, *texts: str) -> str:
-        """Wait for each of the texts in turn; what stood before the last."""
-        for text in texts:
-            self.child.expect_exact(text)
-        return str(self.child.before)
-
-    def answers(self, question: str, typed: str) -> None:
-        """Wait for the question, then type a line."""
-        self.shows(question)
-        self.child.sendline(typed)
-
-    def ends(self) -> int:
-        """Wait for the end; the exit code."""
-        self.child.expect(pexpect.EOF)
-        self.child.close()
-        return int(self.child.exitstatus if self.child.exitstatus is not None else -1)
-
-    def prompt(self, number: int) -> str:
-        """The last message of that call to the model, the first is 0."""
-        return str(self.server.chats[number]["messages"][-1]["content"])
-
-    def stopped(self) -> dict[str, object]:
-        """The last event of the only journal."""
-        (journal,) = self.program.home.glob("sessions/*/journal.jsonl")
-        last: dict[str, object] = json.loads(journal.read_text().splitlines()[-1])
-        return last
-
-
-@contextmanager
-def _at_terminal(
-    folder: Path,
-    replies: Sequence[Scripted],
-    *args: str,
-    columns: int = 80,
-    shell: str = "",
-    **variables: str,
-) -> Iterator[Screen]:
-    """autoagent with these arguments; `shell` runs it within a command line, as $@."""
-    with FakeOpenAI(replies) as server:
-        program = Program(folder, server.base_url, {**_USUAL, **variables})
-        words = [sys.executable, "-m", "autoagent", *args]
-        words = ["/bin/sh", "-c", shell, "sh", *words] if shell else words
-        child = pexpect.spawn(
-            words[0],
-            words[1:],
-            cwd=str(program.workspace),
-            env=program.environment,
-            timeout=_LIMIT_S,
-            encoding="utf-8",
-            dimensions=(40, columns),
-        )
-        child.delaybeforesend = None
-        child.ptyproc.delayafterclose = 0.0
-        try:
-            yield Screen(child, server, program)
-        finally:
-            child.close(force=True)
+from tests.fake_openai import Answer, Scripted
+from tests.program import says
+from tests.screens import ASKS, ASKS_CODE, DONE, LIMIT_S, WRITE, Silent, at_terminal
 
 
 def _shell(command_line: str) -> str:
@@ -117,7 +22,7 @@ def _shell(command_line: str) -> str:
 
 def test_goals_are_asked_for_one_a_line_and_an_empty_line_ends(tmp_path: Path) -> None:
     """Surface: `autoagent` alone asks. The answer stands on the screen, the receipt ends it."""
-    with _at_terminal(tmp_path, [_DONE]) as screen:
+    with at_terminal(tmp_path, [DONE]) as screen:
         screen.answers("One goal a line; an empty line ends.", "First goal")
         screen.answers("> ", "Second goal")
         screen.answers("> ", "")
@@ -130,15 +35,15 @@ def test_goals_are_asked_for_one_a_line_and_an_empty_line_ends(tmp_path: Path) -
 def test_each_answer_does_what_it_says_and_the_model_is_told(tmp_path: Path) -> None:
     """y, n with its reason, s, a longer text; and an answer to the agent's own question."""
     asks = says("ask_user", question="red?\nor blue?")
-    replies = [_WRITE, _shell("touch b"), asks, _shell("touch c"), _shell("touch c"), _DONE]
-    with _at_terminal(tmp_path, replies, "Write") as screen:
-        screen.answers(_ASKS, "y")
-        screen.answers(_ASKS_CODE, "N")
+    replies = [WRITE, _shell("touch b"), asks, _shell("touch c"), _shell("touch c"), DONE]
+    with at_terminal(tmp_path, replies, "Write") as screen:
+        screen.answers(ASKS, "y")
+        screen.answers(ASKS_CODE, "N")
         screen.answers("Why not? (Enter for no reason) ", "b is taken")
         screen.shows("execute_shell touch b: not run")
         screen.answers("The agent asks:\r\n  | red?\r\n  | or blue?\r\nYour answer: ", "blue")
-        screen.answers(_ASKS_CODE, "s")
-        screen.answers(_ASKS_CODE, "call it d, please")
+        screen.answers(ASKS_CODE, "s")
+        screen.answers(ASKS_CODE, "call it d, please")
 
         assert screen.ends() == 0
         assert [path.name for path in screen.workspace.iterdir()] == ["a.txt"]
@@ -151,12 +56,12 @@ def test_each_answer_does_what_it_says_and_the_model_is_told(tmp_path: Path) -> 
 def test_some_steps_run_unasked_and_then_it_asks_again(tmp_path: Path) -> None:
     """`y -2` is this one and the next; `a` is all that is shown beside it, nothing more."""
     replies = [_shell(f"echo {n} >> n") for n in (1, 2, 3, 3, 4)]
-    with _at_terminal(tmp_path, [*replies, _DONE], "Count") as screen:
-        screen.answers(_ASKS_CODE, "y -2")
+    with at_terminal(tmp_path, [*replies, DONE], "Count") as screen:
+        screen.answers(ASKS_CODE, "y -2")
         screen.shows("echo 1 >> n: exit 0", "echo 2 >> n: exit 0", "command_line: echo 3 >> n")
-        screen.answers(_ASKS_CODE, "a")
+        screen.answers(ASKS_CODE, "a")
         screen.shows("echo 3 >> n: exit 0", "echo 3 >> n: exit 0", "command_line: echo 4 >> n")
-        screen.answers(_ASKS_CODE, "n")
+        screen.answers(ASKS_CODE, "n")
         screen.answers("Why not?", "")
 
         assert screen.ends() == 0
@@ -167,11 +72,11 @@ def test_how_much_is_hidden_is_said_and_d_shows_it(tmp_path: Path) -> None:
     """Nobody agrees to what they were not shown without being told so."""
     content = "".join(f"line {number}\n" for number in range(1, 41))
     write = says("write_file", path="a.txt", content=content)
-    with _at_terminal(tmp_path, [write, _DONE], "Write") as screen:
+    with at_terminal(tmp_path, [write, DONE], "Write") as screen:
         screen.shows("write_file\r\n  path: a.txt\r\n  content:\r\n  | line 1\r\n")
         hidden = screen.shows("(28 lines more: d shows all)")
-        screen.answers(_ASKS, "d")
-        whole = screen.shows(_ASKS)
+        screen.answers(ASKS, "d")
+        whole = screen.shows(ASKS)
         screen.child.sendline("q")
 
         assert "line 12\r\n" in hidden
@@ -185,7 +90,7 @@ def test_a_change_of_a_file_is_shown_as_the_difference_it_makes(tmp_path: Path) 
     edit = says("edit_file", path="a.txt", old="seven", new="SEVEN")
     write = says("write_to_file", file="a.txt", text="one\n")
     lines = "one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\nten\neleven\ntwelve\n"
-    with _at_terminal(tmp_path, [edit, write, edit, _DONE], "Edit") as screen:
+    with at_terminal(tmp_path, [edit, write, edit, DONE], "Edit") as screen:
         (screen.workspace / "a.txt").write_text(lines)
         shown = screen.shows("Run it? ")
         screen.answers("edit_file: ", "y")
@@ -217,12 +122,12 @@ def _editor(folder: Path, *edits: str) -> str:
 
 def test_an_edited_command_is_shown_and_asked_for_again(tmp_path: Path) -> None:
     """An editor that is closed by mistake runs nothing; what can't be read isn't lost."""
-    replies = [_shell("echo wrong > out"), _DONE]
+    replies = [_shell("echo wrong > out"), DONE]
     editor = _editor(tmp_path, "s/wrong/right/; s/}$/!/", "s/!$/}/")
-    with _at_terminal(tmp_path, replies, "Run", VISUAL=editor) as screen:
-        screen.answers(_ASKS_CODE, "e")
+    with at_terminal(tmp_path, replies, "Run", VISUAL=editor) as screen:
+        screen.answers(ASKS_CODE, "e")
         screen.shows("That can't be read: ", "e opens it again")
-        screen.answers(_ASKS_CODE, "e")
+        screen.answers(ASKS_CODE, "e")
         screen.shows("command_line: echo right > out")
         screen.answers("Run it? y/n/e/d/s/q/?: ", "y")
 
@@ -232,8 +137,8 @@ def test_an_edited_command_is_shown_and_asked_for_again(tmp_path: Path) -> None:
 
 
 def test_without_an_editor_each_line_is_typed_anew(tmp_path: Path) -> None:
-    with _at_terminal(tmp_path, [_WRITE, _DONE], "Write") as screen:
-        screen.answers(_ASKS, "e")
+    with at_terminal(tmp_path, [WRITE, DONE], "Write") as screen:
+        screen.answers(ASKS, "e")
         screen.answers("  path: a.txt\r\n  path (Enter keeps it): ", "b.txt")
         screen.answers("Run it? y/n/e/d/s/q/?: ", "y")
 
@@ -244,15 +149,15 @@ def test_without_an_editor_each_line_is_typed_anew(tmp_path: Path) -> None:
 def test_what_is_typed_before_the_question_is_no_answer(tmp_path: Path) -> None:
     """A whole line and a begun one: an Enter that comes too late must not run anything."""
     silent = Event()
-    replies: list[Scripted] = [Answer(_WRITE, hold=silent), _DONE]
-    with _at_terminal(tmp_path, replies, "Write") as screen:
+    replies: list[Scripted] = [Answer(WRITE, hold=silent), DONE]
+    with at_terminal(tmp_path, replies, "Write") as screen:
         screen.shows("step 1: thinking…")
         screen.child.send("yes\ny")
         screen.shows("yes\r\ny")  # the terminal's echo: it has arrived
         silent.set()
         screen.shows("The agent gets your words: yes", "the agent gets it as words: y\r\n")
-        screen.answers(_ASKS, "")
-        screen.answers(_ASKS, "n")
+        screen.answers(ASKS, "")
+        screen.answers(ASKS, "n")
         screen.answers("Why not?", "")
 
         assert screen.ends() == 0
@@ -261,63 +166,12 @@ def test_what_is_typed_before_the_question_is_no_answer(tmp_path: Path) -> None:
         assert screen.prompt(1).endswith("[the user says]\ny\n[end]")
 
 
-def test_words_with_a_slash_are_answered_and_the_question_stays(tmp_path: Path) -> None:
-    plan = json.dumps({"plan": ["look", "mend"], **json.loads(_WRITE)})
-    with _at_terminal(tmp_path, [plan, _DONE], "Mend it") as screen:
-        screen.answers(_ASKS, "/status")
-        screen.shows("  1. Mend it", "Step 1 of 100", "Model fake-model, cage bubblewrap.")
-        screen.answers(_ASKS, "/plan")
-        screen.shows("  - look\r\n  - mend\r\n")
-        screen.answers(_ASKS, "/cost")
-        screen.shows(" of $3.00; ")
-        screen.answers(_ASKS, "/memory")
-        screen.shows("/memory doesn't work yet. There are: /help")
-        screen.answers(_ASKS, "/stauts")
-        screen.shows("There is no /stauts; did you mean /status?")
-        screen.answers(_ASKS, "?")
-        screen.shows("  y            run it", "/goal TEXT")
-        screen.answers(_ASKS, "/goal Write a test too")
-        screen.answers(_ASKS, "y")
-
-        assert screen.ends() == 0
-        assert "[the user says]\nOne goal more: Write a test too\n" in screen.prompt(1)
-
-
-def test_a_session_shows_its_difference_and_takes_changes_back_at_the_question(
-    tmp_path: Path,
-) -> None:
-    """The command that waits is asked about again, and the model learns what is gone."""
-    esc = says("write_file", path="b.txt", content="\x1b[2J\n")
-    with _at_terminal(tmp_path, [_WRITE, esc, _DONE], "Write") as screen:
-        screen.answers(_ASKS, "/undo")
-        screen.shows("There is nothing to take back.")
-        screen.answers(_ASKS, "y")
-        screen.answers(_ASKS, "y -2")
-        screen.shows("all is done")
-        assert screen.ends() == 0
-    with _at_terminal(
-        tmp_path, [_WRITE, _DONE], "--resume", "--goal", "Go on", "--interactive"
-    ) as screen:
-        screen.answers(_ASKS, "/diff")
-        screen.shows("  | +++ b/b.txt", "  | +\\x1b[2J", "  | 2 paths: 2 new, +2 -0 lines")
-        screen.answers(_ASKS, "/undo 9")
-        screen.shows("/undo 9: give a step from 0 (before the first) to 3.")
-        screen.answers(_ASKS, "/undo 1")
-        screen.shows("1 change was taken back: b.txt.")
-        screen.answers(_ASKS, "n")
-        screen.answers("Why not?", "")
-
-        assert screen.ends() == 0
-        assert [path.name for path in screen.workspace.iterdir()] == ["a.txt"]
-        assert 'as after step 1 are now: "b.txt"]' in screen.prompt(1)
-
-
 def test_a_protected_path_is_asked_about_with_the_reason(tmp_path: Path) -> None:
     """design.md's table; neither `a` nor free steps answer for it."""
     write = says("write_file", path=".bashrc", content="new\n")
-    with _at_terminal(tmp_path, [_WRITE, write, _DONE], "Write") as screen:
+    with at_terminal(tmp_path, [WRITE, write, DONE], "Write") as screen:
         (screen.workspace / ".bashrc").write_text("old\n")
-        screen.answers(_ASKS, "y -9")
+        screen.answers(ASKS, "y -9")
         screen.shows("'.bashrc' is protected from change.", "y opens it to this command alone")
         screen.shows("  | -old", "  | +new")
         screen.answers("Run it this once? y/n/e/d/s/q/?: ", "y")
@@ -329,7 +183,7 @@ def test_a_protected_path_is_asked_about_with_the_reason(tmp_path: Path) -> None
 def test_a_masked_file_is_asked_about_and_not_shown(tmp_path: Path) -> None:
     """The question itself must not put a secret on the screen."""
     read = says("write_file", path=".env", content="KEY=new\n")
-    with _at_terminal(tmp_path, [read, _DONE], "Write") as screen:
+    with at_terminal(tmp_path, [read, DONE], "Write") as screen:
         (screen.workspace / ".env").write_text("KEY=hidden-so-far\n")
         screen.shows("'.env' is masked: it holds secrets")
         before = screen.shows("Run it this once? y/n/e/d/s/q/?: ")
@@ -343,30 +197,30 @@ def test_a_masked_file_is_asked_about_and_not_shown(tmp_path: Path) -> None:
 
 def test_the_end_of_input_leaves_and_the_session_asks_again_when_resumed(tmp_path: Path) -> None:
     """Nothing that waits for a yes takes silence for one."""
-    with _at_terminal(tmp_path, [_WRITE], "Write") as screen:
-        screen.shows(_ASKS)
+    with at_terminal(tmp_path, [WRITE], "Write") as screen:
+        screen.shows(ASKS)
         screen.child.sendeof()
         resume = screen.shows("All is kept. To go on where it stopped:\r\n", "\r\n")
 
         assert screen.ends() == 130
         assert list(screen.workspace.iterdir()) == []
-    with _at_terminal(tmp_path, [_DONE], *shlex.split(resume)[1:]) as screen:
+    with at_terminal(tmp_path, [DONE], *shlex.split(resume)[1:]) as screen:
         screen.shows("Resumed after step 1: Write", "  I write_file.", "path: a.txt")
-        screen.answers(_ASKS, "y")
+        screen.answers(ASKS, "y")
 
         assert screen.ends() == 0
         assert (screen.workspace / "a.txt").read_text() == "text\n"
 
 
 def test_ctrl_c_at_the_question_asks_what_to_say_and_twice_leaves(tmp_path: Path) -> None:
-    with _at_terminal(tmp_path, [_WRITE, _WRITE], "Write") as screen:
-        screen.shows(_ASKS)
+    with at_terminal(tmp_path, [WRITE, WRITE], "Write") as screen:
+        screen.shows(ASKS)
         screen.child.sendintr()
         screen.answers("Words for the agent (Enter: back, Ctrl-C: leave): ", "")
-        screen.shows(_ASKS)
+        screen.shows(ASKS)
         screen.child.sendintr()
         screen.answers("Words for the agent ", "not a.txt")
-        screen.shows("step 2", _ASKS)
+        screen.shows("step 2", ASKS)
         screen.child.sendintr()
         screen.shows("Words for the agent ")
         screen.child.sendintr()
@@ -380,15 +234,15 @@ def test_ctrl_c_stops_what_is_running_and_asks_what_to_say(tmp_path: Path) -> No
     """A command and a silent model end at once; the words stand in the next prompt."""
     first, second = Silent(), Silent()
     replies: list[Scripted] = [_shell("echo begun; sleep 60"), first, second]
-    with _at_terminal(tmp_path, replies, "Run") as screen:
-        screen.answers(_ASKS_CODE, "y")
+    with at_terminal(tmp_path, replies, "Run") as screen:
+        screen.answers(ASKS_CODE, "y")
         screen.shows("execute_shell echo begun; sleep 60…")
         screen.child.sendintr()
         screen.answers("Words for the agent (Enter: go on, Ctrl-C: leave): ", "without the sleep")
-        assert first.asked.wait(_LIMIT_S)
+        assert first.asked.wait(LIMIT_S)
         screen.child.sendintr()
         screen.answers("Words for the agent (Enter: go on, Ctrl-C: leave): ", "be brief")
-        assert second.asked.wait(_LIMIT_S)
+        assert second.asked.wait(LIMIT_S)
         screen.child.sendintr()
         screen.shows("Words for the agent ")
         screen.child.sendintr()
@@ -401,8 +255,8 @@ def test_ctrl_c_stops_what_is_running_and_asks_what_to_say(tmp_path: Path) -> No
 
 def test_ctrl_c_twice_in_a_row_leaves_without_a_question(tmp_path: Path) -> None:
     """Who presses it twice doesn't want to be asked anything."""
-    with _at_terminal(tmp_path, [_shell("trap '' INT TERM; sleep 60")], "Run") as screen:
-        screen.answers(_ASKS_CODE, "y")
+    with at_terminal(tmp_path, [_shell("trap '' INT TERM; sleep 60")], "Run") as screen:
+        screen.answers(ASKS_CODE, "y")
         screen.shows("execute_shell trap '' INT TERM; sleep 60…")
         os.kill(screen.child.pid, signal.SIGINT)
         os.kill(screen.child.pid, signal.SIGINT)
@@ -416,13 +270,13 @@ def test_ctrl_c_twice_in_a_row_leaves_without_a_question(tmp_path: Path) -> None
 @pytest.mark.parametrize("silent", [True, False], ids=["in a call", "at a question"])
 def test_a_terminal_that_goes_away_ends_the_run_as_hung_up(tmp_path: Path, silent: bool) -> None:
     """Closing the window is no yes, and no Ctrl-C either."""
-    reply: Scripted = Silent() if silent else _WRITE
-    with _at_terminal(tmp_path, [reply], "Write") as screen:
-        screen.shows("step 1: thinking…" if silent else _ASKS)
+    reply: Scripted = Silent() if silent else WRITE
+    with at_terminal(tmp_path, [reply], "Write") as screen:
+        screen.shows("step 1: thinking…" if silent else ASKS)
         ended = os.pidfd_open(screen.child.pid)
         screen.child.ptyproc.fileobj.close()
 
-        assert select.select([ended], [], [], _LIMIT_S)[0]
+        assert select.select([ended], [], [], LIMIT_S)[0]
         assert screen.child.wait() == 129
         assert screen.stopped()["exit_code"] == 129
         assert list(screen.workspace.iterdir()) == []
@@ -430,8 +284,8 @@ def test_a_terminal_that_goes_away_ends_the_run_as_hung_up(tmp_path: Path, silen
 
 def test_a_terminate_signal_ends_the_question(tmp_path: Path) -> None:
     """A service manager doesn't type."""
-    with _at_terminal(tmp_path, [_WRITE], "Write") as screen:
-        screen.shows(_ASKS)
+    with at_terminal(tmp_path, [WRITE], "Write") as screen:
+        screen.shows(ASKS)
         screen.child.kill(signal.SIGTERM)
 
         assert screen.ends() == 143
@@ -440,8 +294,8 @@ def test_a_terminate_signal_ends_the_question(tmp_path: Path) -> None:
 def test_lines_fit_a_terminal_that_was_made_narrower(tmp_path: Path) -> None:
     """A line that the terminal breaks begins at the margin, where only ours may begin."""
     write = says("write_file", path="a.txt", content="漢字 and words " * 40)
-    with _at_terminal(tmp_path, [write], "Write", columns=100) as screen:
-        wide = screen.shows(_ASKS)
+    with at_terminal(tmp_path, [write], "Write", columns=100) as screen:
+        wide = screen.shows(ASKS)
         screen.child.setwinsize(40, 40)
         screen.child.sendline("d")
         narrow = screen.shows("Run it? ")
@@ -458,7 +312,7 @@ def _cells(line: str) -> int:
 
 
 def test_continuous_asks_for_goals_and_then_nothing_more(tmp_path: Path) -> None:
-    with _at_terminal(tmp_path, [_WRITE, _DONE], "--continuous") as screen:
+    with at_terminal(tmp_path, [WRITE, DONE], "--continuous") as screen:
         screen.answers("> ", "Write")
         screen.answers("> ", "")
 
@@ -470,7 +324,7 @@ def test_continuous_asks_for_goals_and_then_nothing_more(tmp_path: Path) -> None
 @pytest.mark.parametrize("pipe", ['"$@" | cat', 'true | "$@"'], ids=["output", "input"])
 def test_no_question_appears_when_input_or_output_is_a_pipe(tmp_path: Path, pipe: str) -> None:
     """Without a terminal on both sides TEXT is --goal."""
-    with _at_terminal(tmp_path, [_WRITE, _DONE], "Write", shell=pipe) as screen:
+    with at_terminal(tmp_path, [WRITE, DONE], "Write", shell=pipe) as screen:
         screen.shows("step 1: write_file a.txt: new", "step 2: finish: done")
         screen.shows("Done by the model's word.")
 
@@ -480,8 +334,8 @@ def test_no_question_appears_when_input_or_output_is_a_pipe(tmp_path: Path, pipe
 def test_one_shot_at_a_terminal_never_asks_and_shows_a_sign_of_life(tmp_path: Path) -> None:
     """ask_user isn't offered: a script that has a terminal has nobody there. The passing line
     leaves no trace: it is cleared, then the line of the step stands in its place."""
-    replies = [_WRITE, _shell("cat a.txt"), _DONE]
-    with _at_terminal(tmp_path, replies, "--goal", "Write", NO_COLOR="") as screen:
+    replies = [WRITE, _shell("cat a.txt"), DONE]
+    with at_terminal(tmp_path, replies, "--goal", "Write", NO_COLOR="") as screen:
         screen.shows("\x1b[2mstep 1: thinking…\x1b[0m\r\x1b[2K\x1b[2m  I write_file.\x1b[0m\r\n")
         screen.shows("step 1: write_file a.txt…\x1b[0m\r\x1b[2Kstep 1: write_file a.txt: new")
         screen.shows("\r\x1b[2Kstep 2: execute_shell cat a.txt: exit 0", "step 3: finish: done")
@@ -494,9 +348,9 @@ def test_one_shot_at_a_terminal_never_asks_and_shows_a_sign_of_life(tmp_path: Pa
 def test_a_plain_terminal_gets_nothing_that_it_would_obey(tmp_path: Path) -> None:
     """Neither colour nor redrawn lines of ours, nor anything that the model sends."""
     hostile = says("write_file", path="a\x1b[2J.txt", content="\x9b31m\u202e\r\ntext…\n")
-    with _at_terminal(tmp_path, [hostile, _DONE], "Write", "--plain", NO_COLOR="") as screen:
+    with at_terminal(tmp_path, [hostile, DONE], "Write", "--plain", NO_COLOR="") as screen:
         screen.shows("step 1: thinking...\r\n")
-        shown = screen.shows(_ASKS)
+        shown = screen.shows(ASKS)
         screen.child.sendline("y")
         shown += screen.shows("Done by the model's word.")
 

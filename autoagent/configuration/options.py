@@ -25,6 +25,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
         "Model",
         (
             Option("--model", "text", "NAME", "the model that thinks (gpt-5-mini)"),
+            Option("--fast-model", "text", "NAME", "sums up what leaves the prompt (by rule)"),
             Option("--embedding-model", "text", "NAME", "for memory (text-embedding-3-small)"),
             Option("--base-url", "url", "URL", "an OpenAI-compatible server"),
             Option("--temperature", "temperature", "T", "0 to 2; the server's own if not given"),

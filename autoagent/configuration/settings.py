@@ -24,6 +24,7 @@ Origin = Mapping[str, str]
 
 DEFAULTS: Mapping[str, Any] = {
     "model": "gpt-5-mini",
+    "fast_model": None,
     "embedding_model": "text-embedding-3-small",
     "base_url": None,
     "api_key": None,
@@ -93,6 +94,7 @@ class Settings:
     continuous: bool
     resume: str | None  # a session's ID; "" is the newest
     model: str
+    fast_model: str | None
     embedding_model: str
     base_url: str | None
     api_key: str | None = field(repr=False)

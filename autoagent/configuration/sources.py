@@ -32,6 +32,7 @@ _VARIABLES_ONLY: Mapping[str, tuple[str, str]] = {
 _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "base_url": ("OPENAI_BASE_URL", "OPENAI_API_BASE_URL", "OPENAI_API_BASE"),
     "model": ("SMART_LLM",),
+    "fast_model": ("FAST_LLM",),
     "embedding_model": ("EMBEDDING_MODEL",),
     "temperature": ("TEMPERATURE",),
     "allow_host": ("AUTOAGENT_ALLOW_HOSTS",),

@@ -164,11 +164,16 @@ class LongTerm:
         for hit in self._nearest(query, vector):
             if hit.memory.id in state.recalled:
                 continue
-            memo = Memo(hit.memory.id, self._line(hit, _shown(hit.memory)), round(hit.score, 4))
+            memo = self._memo(hit)
             if self._count(of_recalled(Recalled(0, (*memos, memo)))) > room:
                 break
             memos.append(memo)
         return memos
+
+    def _memo(self, hit: "Hit") -> Memo:
+        line = self._line(hit, _shown(hit.memory))
+        dense = None if hit.dense is None else round(hit.dense, 4)
+        return Memo(hit.memory.id, line, round(hit.score, 4), dense, round(hit.words, 4))
 
     def _nearest(self, query: str, vector: Sequence[float] | None) -> list["Hit"]:
         with _told_to_the_person():

@@ -113,6 +113,10 @@ class Terminal:
                 early.append(typed)
         return early + self._new_goals()
 
+    def wants_room(self) -> bool:
+        wished, self._slash.compact = self._slash.compact, False
+        return wished
+
     def interrupted(self) -> str | None:
         if self._leaving:
             return None

@@ -1,5 +1,7 @@
 """A run in plain lines: one a step for logs, more for someone who watches."""
 
+from collections.abc import Sequence
+
 from autoagent.budget import duration, money
 from autoagent.events import (
     Changed,
@@ -10,6 +12,7 @@ from autoagent.events import (
     Executed,
     Executing,
     Fed,
+    Memo,
     Noticed,
     Recalled,
     Refused,
@@ -27,6 +30,7 @@ from autoagent.terminal.columns import clipped
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.layout import barred, paragraph, told
 from autoagent.terminal.output import Output
+from autoagent.terminal.recollection import recollect
 from commands.control import about_of
 
 _FIRST_LINES, _LAST_LINES = 3, 5
@@ -40,11 +44,15 @@ class Plain:
 
     `watched`: thoughts, plan and results whole, for someone who decides about each step. Else
     a line a step, and at a terminal the thought before it. `quiet`: only what ends the run.
+    `verbose`: which memories were recalled, and why.
     """
 
-    def __init__(self, out: Output, *, watched: bool, quiet: bool = False) -> None:
+    def __init__(
+        self, out: Output, *, watched: bool, quiet: bool = False, verbose: bool = False
+    ) -> None:
         self._out = out
         self._watched = watched
+        self._verbose = verbose
         self._quiet = quiet
         self.state = State()
 
@@ -76,11 +84,12 @@ class Plain:
             case Verified():
                 self._verified(event)
             case Cut():
-                self._note(f"Steps up to {event.step} left the prompt; a digest stands for them.")
+                by = f"summed up by {event.by}" if event.by else "a digest stands for them"
+                self._note(f"Steps up to {event.step} left the prompt; {by}.")
             case Changed():
                 self._changed(event)
             case Recalled(memos=memos) if memos and self._watched:
-                self._note(f"{len(memos)} {'memories' if len(memos) > 1 else 'memory'} recalled.")
+                self._recalled(memos)
             case Stopped():
                 self._out.write("")  # ends the passing line
             case Undone():
@@ -170,6 +179,12 @@ class Plain:
         # A single line may be a whole file.
         short = (clipped(escaped(line[:_LONGEST_LINE]).expandtabs(), room) for line in lines)
         barred(self._out, [(line, "dim") for line in short])
+
+    def _recalled(self, memos: Sequence[Memo]) -> None:
+        ask = "" if self._verbose else " (/memory shows which and why)"
+        self._note(f"{len(memos)} {'memories' if len(memos) > 1 else 'memory'} recalled{ask}.")
+        for memo in memos if self._verbose else ():
+            recollect(self._out, memo)
 
     def _retried(self, event: Retried) -> None:
         wait = f"; again in {event.wait_s:.0f} s" if event.wait_s >= 1 else "; again at once"

@@ -12,10 +12,14 @@ from autoagent.terminal.layout import paragraph, told
 from autoagent.terminal.output import Output
 from autoagent.terminal.proposal import coloured
 from autoagent.terminal.receipt import cached_share, spell_time
+from autoagent.terminal.recollection import recollect
 
 _WORD = re.compile(r"/[a-z]*\Z", re.IGNORECASE)
-_HERE = ("/help", "/status", "/cost", "/goal", "/plan", "/diff", "/undo", "/quit")
-_LATER = ("/memory", "/model", "/limit", "/agents", "/compact", "/export")
+_HERE = (
+    *("/help", "/status", "/cost", "/goal", "/plan", "/diff", "/undo", "/memory", "/compact"),
+    "/quit",
+)
+_LATER = ("/model", "/limit", "/agents", "/export")
 
 _MOST_LINES = 500  # of a difference
 
@@ -34,6 +38,8 @@ _HELP = (
     ("/goal TEXT", "one goal more"),
     ("/diff", "what this session has changed"),
     ("/undo [STEP]", "take back the newest change, or all after that step"),
+    ("/memory", "which memories the prompt holds, and why"),
+    ("/compact", "sum up the oldest steps now; the last ones stay whole"),
 )
 _WORDS = "Anything longer goes to the agent as your words, and the command is not run."
 
@@ -49,6 +55,7 @@ class Slash:
         self._state = state
         self._changes = changes
         self.goals: list[str] = []
+        self.compact = False  # wished, and not done yet
 
     def obeys(self, typed: str) -> bool:
         """Answer what was typed, if it is such a word; /quit is for the caller."""
@@ -68,6 +75,11 @@ class Slash:
                 self._goal(rest.strip())
             case "/diff":
                 self._diff()
+            case "/memory":
+                self._memory()
+            case "/compact":
+                self.compact = True
+                told(self._out, "Before the next reply the oldest steps leave the prompt.")
             case "/undo":
                 told(self._out, "/undo is for the question whether a command shall run.")
             case unknown:
@@ -94,6 +106,12 @@ class Slash:
             paragraph(self._out, item, mark="- ")
         if not self._state.plan:
             told(self._out, "There is no open plan.")
+
+    def _memory(self) -> None:
+        for _, memo in self._state.recalled.values():
+            recollect(self._out, memo)
+        if not self._state.recalled:
+            told(self._out, "Nothing was recalled that the prompt still holds.")
 
     def _goal(self, text: str) -> None:
         if not text:

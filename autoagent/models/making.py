@@ -1,0 +1,83 @@
+"""The clients of the models that work in a run."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, Self
+
+from autoagent.configuration.settings import Settings
+from autoagent.model import Model, ModelCard
+from autoagent.models.catalog import OPENAI_URL, look_up
+from autoagent.models.choosing import Chosen
+from autoagent.models.learned import Learned
+
+if TYPE_CHECKING:
+    from autoagent.models.openai_model import OpenAIModel
+
+
+class OpenModel(Model, Protocol):
+    """A model that is closed with its session."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+def make_model(settings: Settings, pick: Chosen, session: str, learned: Learned) -> "OpenAIModel":
+    """The client of the chosen model; its import begins in the background at once."""
+    from autoagent.models.openai_model import OpenAIModel
+
+    return OpenAIModel(
+        name=pick.model,
+        base_url=pick.base_url,
+        api_key=settings.api_key,
+        organization=settings.organization,
+        embedding_model=settings.embedding_model,
+        temperature=settings.temperature,
+        effort=settings.effort,
+        session=session,
+        timeout_s=settings.model_timeout_s,
+        card=pick.card,
+        learned=learned,
+    )
+
+
+def make_fast_model(
+    settings: Settings, pick: Chosen, session: str, learned: Learned, stack: ExitStack
+) -> tuple[Model | None, list[str]]:
+    """The client of the model that sums up, None where none was named, and a line for the
+    person where it can't be paid within the limits."""
+    name = settings.fast_model
+    if name is None:
+        return None, []
+    from autoagent.models.openai_model import OpenAIModel
+
+    card = pick.card if name == pick.model else _card(name, pick, learned)
+    if card.price is None and pick.limits.cost is not None:
+        return None, [
+            f"The price of {name} is unknown, so within a money limit it isn't asked: what "
+            "leaves the prompt is summed up by rule."
+        ]
+    model = OpenAIModel(
+        name=name,
+        base_url=pick.base_url,
+        api_key=settings.api_key,
+        organization=settings.organization,
+        embedding_model=None,
+        temperature=None,
+        effort=None,
+        session=session,
+        timeout_s=settings.model_timeout_s,
+        card=card,
+        learned=learned,
+    )
+    return stack.enter_context(model), []
+
+
+def _card(name: str, pick: Chosen, learned: Learned) -> ModelCard:
+    facts = learned.facts(pick.base_url or OPENAI_URL, name)
+    card = look_up(name, pick.base_url)
+    return replace(
+        card,
+        window=card.window or facts.window,
+        max_completion=card.max_completion or facts.max_completion,
+    )
