@@ -105,10 +105,10 @@ class Agent:
         return Fed(self.runner.clean(words))
 
     def _think(self) -> Turn:
-        step = self.state.step + 1
+        state, step = self.state, self.state.step + 1
         if self.memory is not None and self.state.refusals == 0:
             yield from self._recall(step, self.memory)
-        yield self._warnings()
+        yield [*self._warnings(), *self.runner.others(state.noticed)]
         if self.person is not None and self.person.wants_room():
             yield from self.caller.compact()
         completion, usage = yield from self.caller.completion(step)

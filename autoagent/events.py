@@ -18,7 +18,9 @@ Status = Literal[
 ]
 Purpose = Literal["step", "embedding", "digest"]
 Verdict = Literal["run", "refuse", "edit", "criticise"]
-Topic = Literal["limit", "stuck", "memory", "model", "resume", "verify", "place", "undo", "host"]
+Topic = Literal[
+    "limit", "stuck", "memory", "model", "resume", "verify", "place", "undo", "host", "files"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,7 @@ class Executed:
     changed: tuple[str, ...] = ()
     whole: str | None = None
     seconds: float = 0.0
+    seen: tuple[tuple[str, ...], ...] = ()  # path and digest of files that were read or left
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from commands.atomic import synced
 from commands.command import CommandError, CommandSpec, Refusal, Result, Section
 from commands.context import Context
 from commands.control import about_of
+from commands.guard import shown
 
 if TYPE_CHECKING:
     from autoagent.checkpoints.keeping import Keeper
@@ -27,6 +28,7 @@ _ALL_SECTIONS_SHARE = 1 / 4
 _END_TOKENS = 20  # of an end line, and of its mark in it and in the head
 _NAMED = 5  # changed files in a head line
 _KEPT = 200  # changed files in an event
+_MOST_TOLD = 8  # files that others changed, in one prompt
 
 
 class ResultFiles:
@@ -84,14 +86,22 @@ class Runner:
 
     def after(self, step: int) -> list[Event]:
         """Keep what a command left that was not run here."""
-        return self._cleaned(self.keeper.after(step)[0]) if self.keeper is not None else []
+        if self.keeper is None:
+            return []
+        events, paths = self.keeper.after(step)
+        self.context.seen.left(self.context.workspace, paths)
+        return self._cleaned(events)
 
     def take_back(self, state: State, to: int | None) -> Iterator[list[Event]]:
         """Take back the newest change, or all after a step, in a session between two commands."""
         if self.keeper is None:
             yield [Noticed("undo", "Nothing in this run can be undone.")]
         else:
-            yield from map(self._cleaned, self.keeper.take_back(state, to))
+            for events in self.keeper.take_back(state, to):
+                yield self._cleaned(events)
+                for event in events:
+                    if isinstance(event, Undone):  # of these the model is told
+                        self.context.seen.forget(event.paths)
 
     def run(
         self,
@@ -106,6 +116,8 @@ class Runner:
         `permitted` are masked or protected places that a person opened to it.
         """
         began = time.monotonic()
+        seen = self.context.seen
+        seen.step = step
         try:
             with self.context.workspace.permitting(permitted):
                 result = spec.run(self.context, **args)
@@ -119,9 +131,25 @@ class Runner:
             kept, paths = self.keeper.after(step)
             if spec.effect == "execute":
                 result = _with_changes(result, paths)
+                seen.left(self.context.workspace, paths)
+        elif spec.effect == "execute":
+            seen.left(self.context.workspace, seen.paths)  # nobody knows who changed what
         executed = self.executed(step, spec.name, dict(args), result, window, seconds)
         said = (Noticed("place", self.clean(notice)) for notice in result.notices)
         return [executed, *said, *self._cleaned(kept), *self.hosts()]
+
+    def others(self, noticed: Collection[str]) -> list[Event]:
+        """What the model must know of files that somebody else changed, each said once."""
+        if self.context.cage.lasting.running:
+            return []  # what goes on beside the commands is the agent's own
+        events: list[Event] = []
+        for path, known in self.context.seen.changed_by_others(self.context.workspace):
+            key = f"changed {path} {known.digest[:12]}"
+            if key not in noticed:
+                as_known = f"{shown(path)}, as you know it from step {known.step}"
+                text = self.clean(f"{as_known}, was changed by somebody else")
+                events.append(Noticed("files", text, told=True, key=self.clean(key)))
+        return events[:_MOST_TOLD]
 
     def ended(self) -> list[Event]:
         """End what commands left running; what they did until then and nobody was told of."""
@@ -162,6 +190,7 @@ class Runner:
             source=result.source,
             changed=tuple(map(self.clean, result.changed)),
             seconds=seconds,
+            seen=tuple(news for news in self.context.seen.news() if self.clean(news[0]) == news[0]),
         )
         text, whole = self._in_share(bare, result, window)
         file = None if whole is None else self.results.write(step, whole)

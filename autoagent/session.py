@@ -30,6 +30,7 @@ from commands.cancel import Cancel
 from commands.command import Catalogue
 from commands.context import Cage, Context
 from commands.guard import ForbiddenPath
+from commands.seen import Seen
 from commands.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ class Session:
             cancel=self.cancel,
             command_timeout_s=parts.command_timeout_s,
             ask=person.ask if person else None,
+            seen=_seen(self.folder / "seen", state),
         )
         timeout_s = max(parts.command_timeout_s, _VERIFY_TIMEOUT_S)
         return Agent(
@@ -226,6 +228,12 @@ class Session:
     def _deadline(self, caller: Caller) -> "_Deadline":
         limit = self.state.limits.time_s
         return _Deadline(self.cancel, None if limit is None else limit - caller.elapsed_s)
+
+
+def _seen(copies: Path, state: State) -> Seen:
+    seen = Seen(copies)
+    seen.restore(state.seen)
+    return seen
 
 
 class _Deadline:

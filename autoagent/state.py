@@ -137,6 +137,7 @@ class State:
     refused: list[str] = field(default_factory=list)  # commands that were forbidden
     hosts: list[str] = field(default_factory=list)  # that commands reached, with ports
     verified: dict[str, Verified] = field(default_factory=dict)  # the newest of each command
+    seen: dict[str, tuple[str, int]] = field(default_factory=dict)  # digest and step by path
     spans: list[Span] = field(default_factory=list)  # of checkpoints, where something changed
     kept: Checkpointed | None = None  # the newest
 
@@ -173,6 +174,8 @@ class State:
                 self._checkpoint(event)
             case Undone():
                 self.spans.append(Span(self.step, event.before, event.after, undone=True))
+                for path in event.paths:  # the model is told of these
+                    self.seen.pop(path, None)
                 self._say(observation.of_undone(event))
             case Cut():
                 self._cut(event)
@@ -312,6 +315,7 @@ class State:
                 event.text[:_GIST_CHARACTERS],
             )
         )
+        self.seen |= {path: (digest, event.step) for path, digest in event.seen}
         if event.refused:
             self.refused.append(f"{event.name} {self.past[-1].about}".rstrip())
         if reply:

@@ -1,10 +1,11 @@
 """What a command may touch: protocols that the layer above fills in."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from commands.cancel import Cancel
+from commands.seen import Seen
 
 if TYPE_CHECKING:
     from commands.command import Catalogue
@@ -113,3 +114,4 @@ class Context:
     cancel: Cancel
     command_timeout_s: float
     ask: Callable[[str], str] | None  # puts a question to the person; None when there is none
+    seen: Seen = field(default_factory=Seen)

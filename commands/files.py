@@ -1,6 +1,7 @@
 """Commands on one file: read, write, append, edit, move, delete."""
 
 import io
+from contextlib import suppress
 
 from commands import finding
 from commands.command import CommandError, CommandSpec, Result, command
@@ -49,6 +50,7 @@ def read_file(
         return _not_text(found)
     if not whole:
         return _read_range(ctx, found, encoding, start_line or 1, lines or RANGE_LINES)
+    ctx.seen.saw(found.path, found.data)
     text = encoding.decode(found.data)
     ends = _ends_note(text)
     text = plain_lines(text)
@@ -64,11 +66,13 @@ def write_file(ctx: Context, path: str, content: str) -> Result:
     """new or whole file"""
     try:
         before = ctx.workspace.read(path, SAMPLE)
+        ctx.seen.refuse_stale(ctx.workspace, before.path)
     except MissingPath:
         before = None
     encoding, kept = _encoding_for(content, before)
     data = encoding.encode(content.removeprefix("\ufeff") if encoding.mark else content)
     true = ctx.workspace.write(path, data)
+    ctx.seen.saw(true, data)
     done = "new" if before is None else "replaced"
     size = f"{_many(line_count(content), 'line')}, {_many(len(data), 'byte')}"
     notes = [f"{done}, {size}", *encoding.notes, *kept, *_parses(ctx, true, content)]
@@ -80,13 +84,17 @@ def append_file(ctx: Context, path: str, content: str) -> Result:
     if not content:
         raise CommandError("content is empty; nothing would change.")
     try:
-        encoding, text = _text(ctx.workspace.read(path, LARGEST_CHANGED), path)
+        found = ctx.workspace.read(path, LARGEST_CHANGED)
+        ctx.seen.refuse_stale(ctx.workspace, found.path)
+        encoding, text = _text(found, path)
     except MissingPath:
         encoding, text = Encoding(), ""
     added = content
     if line_end(text) == "\r\n":
         added = plain_lines(content).replace("\n", "\r\n")
-    true = ctx.workspace.write(path, encoding.encode(text + added))
+    data = encoding.encode(text + added)
+    true = ctx.workspace.write(path, data)
+    ctx.seen.saw(true, data)
     notes = [f"{_many(line_count(content), 'line')} added"]
     if text and not text.endswith("\n"):
         notes.append(f"line {line_count(text)} had no line break at its end and goes on")
@@ -96,9 +104,13 @@ def append_file(ctx: Context, path: str, content: str) -> Result:
 @command("change", aliases=("replace_in_file", "str_replace"), argument_aliases=_PATH | _EDIT)
 def edit_file(ctx: Context, path: str, old: str, new: str, until: str | None = None) -> Result:
     """old must stand exactly once; with until, all from old to the end of until is replaced"""
-    encoding, text = _text(ctx.workspace.read(path, LARGEST_CHANGED), path)
+    found = ctx.workspace.read(path, LARGEST_CHANGED)
+    ctx.seen.refuse_stale(ctx.workspace, found.path)
+    encoding, text = _text(found, path)
     edit = edited(text, old, new, until)
-    true = ctx.workspace.write(path, encoding.encode(edit.text))
+    data = encoding.encode(edit.text)
+    true = ctx.workspace.write(path, data)
+    ctx.seen.saw(true, data)
     last = edit.line + edit.lines - 1
     where = f"line {edit.line}" if edit.lines == 1 else f"lines {edit.line}-{last}"
     notes = [f"1 place, {where}", *_parses(ctx, true, edit.text)]
@@ -108,12 +120,16 @@ def edit_file(ctx: Context, path: str, old: str, new: str, until: str | None = N
 @command("change", aliases=("rename_file", "move", "rename"), argument_aliases=_MOVE)
 def move_file(ctx: Context, source: str, target: str) -> Result:
     changed = ctx.workspace.move(source, target)
+    ctx.seen.removed(changed[0])
     return Result(note=f"moved to {shown(changed[1])}", changed=changed)
 
 
 @command("change", aliases=("remove_file", "delete"), argument_aliases=_PATH)
 def delete_file(ctx: Context, path: str) -> Result:
+    with suppress(MissingPath):
+        ctx.seen.refuse_stale(ctx.workspace, ctx.workspace.kind(path)[1])
     kind, true = ctx.workspace.delete(path)
+    ctx.seen.removed(true)
     what = {"folder": "empty folder", "other": "special file"}.get(kind, kind)
     return Result(note=f"{what} deleted", changed=(true,))
 

@@ -39,6 +39,7 @@ from commands.cancel import Cancel
 from commands.context import Context, Memories
 from commands.sandbox.bounds import Bounds
 from commands.sandbox.none import NoCage
+from commands.seen import Seen
 from commands.workspace import Workspace
 from memory_store import open_store
 
@@ -221,6 +222,8 @@ class Run:
             self.store, workspace.root, self.cancel, goes_on=lambda: cage.lasting.running
         )
         self._stack.callback(self.keeper.close)
+        seen = Seen(self.folder / "seen")
+        seen.restore(self.state.seen)
         commands = catalogue(interactive=self._person is not None)
         context = Context(
             workspace=workspace,
@@ -231,6 +234,7 @@ class Run:
             cancel=self.cancel,
             command_timeout_s=20.0,
             ask=self._person.ask if self._person else None,
+            seen=seen,
         )
         clean = self._redactor.clean
         return Agent(
