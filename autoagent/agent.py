@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoagent import budget
+from autoagent.answering import held, with_text
 from autoagent.approval import Person, needs_person, scope_of
 from autoagent.calling import Caller, Ended
 from autoagent.ending import Proof, ended_by, go_on
@@ -223,7 +224,7 @@ class Agent:
             return
         try:
             spec = self.catalogue.find(command.name)
-            args = spec.checked(command.args)
+            args = spec.checked(self._as_text(spec, command.args))
         except CommandError as error:
             yield [self._executed(pending, command.name, command.args, failure(error))]
             return
@@ -231,6 +232,12 @@ class Agent:
         if forbidden or (not pending.decided and self._needs_person(spec, pending)):
             yield from self._ask(pending, spec, forbidden)
             return
+        if spec.name == "finish" and self.state.answer_schema is not None:
+            fits = held(self.state.answer_schema, args["answer"], self.cancel)
+            if isinstance(fits, Result):
+                yield [self._executed(pending, "finish", {}, fits)]
+                return
+            args = {"answer": fits.text}
         yield from self._embed_ahead(step, spec, args)
         proves = spec.name == "finish" and bool(self.proof.command_lines)
         yield from self.runner.before(step, spec, proves=proves)
@@ -240,6 +247,11 @@ class Agent:
             yield from self._give_up(pending, args)
         else:
             yield self.runner.run(step, spec, args, self.state.window, pending.permitted)
+
+    def _as_text(self, spec: CommandSpec, args: dict[str, Any]) -> dict[str, Any]:
+        """With a schema the answer may stand there as the JSON that it is."""
+        wanted = spec.name == "finish" and self.state.answer_schema is not None
+        return with_text(args) if wanted else args
 
     def _forbidden(
         self, pending: Pending, spec: CommandSpec, args: Mapping[str, Any]

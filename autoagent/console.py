@@ -6,15 +6,18 @@ import select
 import sys
 from collections.abc import Mapping
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoagent import sessions
+from autoagent.answer_schema import read_schema
 from autoagent.configuration import places, trust
 from autoagent.configuration import settings as setting
 from autoagent.configuration.settings import Settings
 from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.events import SCHEMA_VERSION, Stopped
+from autoagent.outlets import Outlets
 from autoagent.state import State
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.keyboard import Keyboard
@@ -40,15 +43,21 @@ def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
             "Standard output is closed, so the answer would be lost; send it to a file."
         )
     settings = None
+    outlets = Outlets(environ)
     try:
         found = _session_meant(given, environ)
         settings = setting.load(given, environ, cwd=Path.cwd())
-        return _run(given, environ, settings, found)
+        outlets.open(settings)
+        return _run(given, environ, settings, found, outlets)
     except AutoAgentError as error:
+        failure = _failure(given, settings, error)
         wanted = settings.output_format if settings else given.output_format
         if wanted in ("json", "stream-json"):
-            StandardOutput(Cancel()).line(_failure(given, settings, error))
+            StandardOutput(Cancel()).line(failure)
+        outlets.fail(failure, error)
         raise
+    finally:
+        outlets.close()
 
 
 def _session_meant(given: argparse.Namespace, environ: Mapping[str, str]) -> "sessions.Kept | None":
@@ -74,6 +83,7 @@ def _run(
     environ: Mapping[str, str],
     settings: Settings,
     found: "sessions.Kept | None",
+    outlets: Outlets,
 ) -> int:
     out = standard_error(settings.color, environ, plain=settings.plain)
     keyboard = Keyboard()
@@ -87,6 +97,8 @@ def _run(
     attended = settings.interactive or not one_shot
     if attended and settings.untrusted:
         settings = _after_trust(given, environ, settings, prompter)
+        outlets.open(settings)
+    schema = read_schema(settings.answer_schema) if settings.answer_schema else None
     context = _standard_input(out) if settings.reads_stdin else ""
     goals = list(settings.goals)
     if not goals and found is None:
@@ -98,7 +110,7 @@ def _run(
 
     if not settings.quiet:
         out.status("starting…")
-    inputs = Inputs(settings, environ, attended, context)
+    inputs = Inputs(settings, environ, attended, context, schema)
     verbose = settings.verbose
     view = Plain(out, watched=attended or verbose, quiet=settings.quiet, verbose=verbose)
     person = None
@@ -113,7 +125,7 @@ def _run(
             session = resume(inputs, found) if found else start(inputs, goals)
         finally:
             out.write("")  # ends the passing line
-        return _follow(session, view, person, settings, out)
+        return _follow(session, [view, *outlets.views(out)], person, settings, out, outlets)
 
 
 def _at_terminal(out: Output) -> bool:
@@ -130,49 +142,63 @@ def _changes(settings: Settings, state: State) -> list[str]:
 
 
 def _follow(
-    session: "Session", view: Plain, person: "Terminal | None", settings: Settings, out: Output
+    session: "Session",
+    views: list[Plain],
+    person: "Terminal | None",
+    settings: Settings,
+    out: Output,
+    outlets: Outlets,
 ) -> int:
     """Show the run to its end, answer its questions, give its answer and receipt."""
     from autoagent.terminal.receipt import receipt, result_object
 
     results = StandardOutput(session.cancel)
-    for entry in session.past:
+    for view, entry in product(views, session.past):
         view.state.apply(entry.event)
+    state = views[0].state
     try:
-        _show(session, view, person, results if settings.output_format == "stream-json" else None)
+        _show(session, views, person, results if settings.output_format == "stream-json" else None)
     except AutoAgentError as error:
         # Not in the journal, which may be what failed.
-        elapsed_s = view.state.spent.elapsed_s
-        stopped = Stopped("error", error.exit_code, str(error), None, error.go_on, elapsed_s)
-        view.state.apply(stopped)
-    assert view.state.stopped is not None
-    stopped = view.state.stopped
+        elapsed_s = state.spent.elapsed_s
+        state.apply(Stopped("error", error.exit_code, str(error), None, error.go_on, elapsed_s))
+    stopped = state.stopped
+    assert stopped is not None
+    result = result_object(state, session.journal.hash)
     if settings.output_format != "text":
-        results.line(result_object(view.state, session.journal.hash))
+        results.line(result)
     elif stopped.status == "done":
         if sys.stdout.isatty():
             out.line()
         results.answer(stopped.answer)
-    receipt(out, view.state, session.journal.path, network=settings.network)
-    if view.state.started is not None and view.state.started.dry_run:
+    kept = outlets.keep(result, stopped, out)
+    receipt(out, state, session.journal.path, network=settings.network)
+    outlets.receipt(state, session.journal.path)
+    if state.started is not None and state.started.dry_run:
         from autoagent.subcommands.taking_back import tell_dry_run
 
-        tell_dry_run(settings.places, view.state, out)
-    if results.lost is None:
+        tell_dry_run(settings.places, state, out)
+    outlets.end(result, out)
+    if results.lost is not None:
+        out.line(f"autoagent: Standard output can't be written: {results.lost.strerror}.")
+    if stopped.status != "done":
         return stopped.exit_code
-    out.line(f"autoagent: Standard output can't be written: {results.lost.strerror}.")
-    return results.exit_code if stopped.status == "done" else stopped.exit_code
+    return results.exit_code if results.lost is not None else 0 if kept else 8
 
 
 def _show(
-    session: "Session", view: Plain, person: "Terminal | None", results: StandardOutput | None
+    session: "Session",
+    views: list[Plain],
+    person: "Terminal | None",
+    results: StandardOutput | None,
 ) -> None:
     from autoagent.journal import Entry
 
     with session:
         for item in session.items():
             if isinstance(item, Entry):
-                view.show(item.event)
+                for view in views:
+                    view.show(item.event)
                 if results is not None:
                     results.line(item.to_dict())
             else:

@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from autoagent.budget import ROOM_S, duration
-from autoagent.events import Noticed, Stopped, Verified
+from autoagent.errors import ConfigError
+from autoagent.events import Event, Noticed, Stopped, Verified
+from autoagent.history import RESULT_SHARE, shortened
 from autoagent.state import State
+from autoagent.tokens import Counter
 from commands.cancel import Cancel, Reason
 from commands.command import CommandError, Result
 from commands.context import Cage, Finished
@@ -48,6 +51,33 @@ class Proof:
         """The answer to a finish that the check doesn't bear out."""
         note = f"not accepted: {check.command_line} exits with {check.exit}"
         return Result(check.text, note=note, ok=False)
+
+
+def first_checks(proof: Proof, window: int, count: Counter) -> list[Event]:
+    """What the proofs say before the first call; ConfigError for one that can't be run, which
+    is a mistake of the user's."""
+    checks: list[Event] = []
+    for check in proof.checks(0):
+        if proof.cancel.reason is not None:
+            return checks
+        if isinstance(check, Verified):
+            if check.exit in NOT_RUNNABLE:
+                why = " ".join(check.text.split())[-300:]
+                said = f"--verify {check.command_line!r} can't be run (exit {check.exit}): {why}"
+                raise ConfigError(said)
+            check = _short(check, window, count)
+        checks.append(check)
+    if any(isinstance(check, Verified) and check.exit for check in checks):
+        return checks
+    told = "the verification passes already, before anything was done"
+    return [*checks, Noticed("verify", told, told=True)]
+
+
+def _short(check: Verified, window: int, count: Counter) -> Verified:
+    """In the share of a result, since the model reads it before its first step."""
+    share = round(window * RESULT_SHARE)
+    text, _ = shortened(check.text, share, count, "[{lines} lines left out]")
+    return replace(check, text=text)
 
 
 def _said(done: Finished) -> str:

@@ -55,6 +55,7 @@ class Started:
     protect: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
     dry_run: bool = False  # on a copy of the workspace
+    answer_schema: dict[str, Any] | None = None  # the answer must be JSON that fits
     secret: str = ""  # hexadecimal; marks of foreign text derive from it
     schema_version: int = SCHEMA_VERSION
 
@@ -69,6 +70,7 @@ class Resumed:
     price: Price | None
     verify: tuple[str, ...] = ()
     goals: tuple[str, ...] = ()  # added by the user
+    answer_schema: dict[str, Any] | None = None  # in force from now on
     version: str = ""
 
 

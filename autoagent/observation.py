@@ -17,6 +17,7 @@ from autoagent.events import (
     Verified,
 )
 from autoagent.reply import Reply
+from autoagent.strict_json import compact
 
 END = "[end]"
 _LISTED = 20  # paths of an undo
@@ -112,6 +113,16 @@ def of_resumed(event: Resumed, goals_before: int) -> str:
         return ""
     lines = "\n".join(f"{n}. {goal}" for n, goal in enumerate(event.goals, goals_before + 1))
     return f"[the user goes on with a new goal; what was reached stays reached]\n{lines}\n{END}"
+
+
+def of_schema(event: Resumed) -> str:
+    """What the answer must be from now on."""
+    return f"[from now on the {must_fit(event.answer_schema)}]"
+
+
+def must_fit(schema: object) -> str:
+    """What the model is told of the schema of its answer."""
+    return f"answer given to finish must be JSON that fits this JSON Schema: {compact(schema)}"
 
 
 def of_changed(event: Changed) -> str:

@@ -3,11 +3,11 @@
 import datetime
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from autoagent.observation import framed
+from autoagent.observation import framed, must_fit
 from commands.command import CommandSpec
 
 AGENTS_BYTES = 8192
@@ -43,6 +43,7 @@ def opening_text(
     secret: str,
     verify: Sequence[str] = (),
     protect: Sequence[str] = (),
+    answer_schema: Mapping[str, object] | None = None,
     context: str = "",
 ) -> str:
     """The first user message: goals, the facts of the place, AGENTS.md, standard input.
@@ -56,6 +57,8 @@ def opening_text(
     if protect:
         facts.append("Can't be changed: " + ", ".join(protect))
     facts.append(_listing(workspace))
+    if answer_schema is not None:
+        facts.append(f"The {must_fit(answer_schema)}")
     parts = ["Goals", *numbered(goals), "", *facts]
     agents = agents_md(workspace)
     if agents:

@@ -4,12 +4,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from autoagent.replies.blocks import OPENING, as_blocks, filled, misplaced, read_tail
 from autoagent.replies.refusal import ReplyError, excerpt, shown, unreadable
 from autoagent.replies.repaired import repaired
 from autoagent.replies.tolerant import DEEPEST, Path, Reading, read_tolerantly
+from autoagent.strict_json import STRICT, compact
 
 __all__ = ["READING", "Command", "Reply", "ReplyError", "excerpt", "read_reply", "render"]
 
@@ -141,8 +142,7 @@ def render(reply: Reply) -> str:
         "criticism": reply.criticism,
         "command": {"name": reply.command.name, "args": args},
     }
-    line = json.dumps(form, ensure_ascii=False, allow_nan=False)
-    return re.sub("[\ud800-\udfff]", lambda m: f"\\u{ord(m[0]):04x}", line) + blocks
+    return compact(form) + blocks
 
 
 def _one_character(halves: re.Match[str]) -> str:
@@ -208,7 +208,7 @@ def _behind_thinking(text: str, opening: re.Match[str]) -> int:
 def _object(text: str, start: int) -> _Found:
     """The object that begins at start, by the first reader that takes it."""
     try:
-        value, end = _STRICT.raw_decode(text, start)
+        value, end = STRICT.raw_decode(text, start)
     except (ValueError, RecursionError):
         end = _limit(text, start)
     else:
@@ -372,26 +372,3 @@ def _lines(plan: Any) -> tuple[str, ...]:
         lines = (line.strip().removeprefix("- ") for line in plan.splitlines())
         return tuple(line for line in lines if line)
     return tuple(_text(step) for step in (plan if isinstance(plan, list) else [plan]))
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key stands twice")
-    return members
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError("too large")
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_STRICT = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant
-)

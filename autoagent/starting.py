@@ -9,15 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoagent import __version__, prompt, sessions
+from autoagent.answer_schema import Schema, check_size
 from autoagent.caging import make_cage, make_way_out, network_of, reachable
 from autoagent.calling import Patience
 from autoagent.configuration.places import private_folder
 from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings
-from autoagent.ending import NOT_RUNNABLE, Proof
+from autoagent.ending import Proof, first_checks
 from autoagent.errors import ConfigError, StateError
-from autoagent.events import Changed, Event, Noticed, Resumed, Started, Verified
-from autoagent.history import RESULT_SHARE, shortened
+from autoagent.events import Changed, Event, Noticed, Resumed, Started
+from autoagent.history import shortened
 from autoagent.journal import Journal, load
 from autoagent.longterm.memory import LongTerm
 from autoagent.model import Model
@@ -28,6 +29,7 @@ from autoagent.models.making import OpenModel, make_fast_model, make_model
 from autoagent.running import ResultFiles
 from autoagent.session import Parts, Session
 from autoagent.state import State, fold
+from autoagent.strict_json import compact
 from autoagent.tokens import Counter, counter_for
 from commands.builtin import catalogue
 from commands.cancel import Cancel
@@ -51,6 +53,7 @@ class Inputs:
     environ: Mapping[str, str]
     attended: bool
     context: str = ""  # standard input
+    answer_schema: Schema | None = None
     cancel: Cancel = field(default_factory=Cancel)
 
 
@@ -87,6 +90,7 @@ def begin(
         parts, notices = _with_fast(parts, notices, settings, pick, folder.name, learned, stack)
         notices = [*pick.notices, *settings.notices, *notices]
         context = _context(parts.redactor.clean(inputs.context), folder, pick.window, count)
+        _check_schema(inputs.answer_schema, parts, pick.window)
         secret = secrets.token_hex(16)
         started = Started(
             session=folder.name,
@@ -106,6 +110,7 @@ def begin(
                     secret=secret,
                     verify=settings.verify,
                     protect=settings.protect,
+                    answer_schema=inputs.answer_schema,
                     context=context,
                 )
             ),
@@ -122,12 +127,15 @@ def begin(
             protect=settings.protect,
             disable=settings.disable,
             dry_run=settings.dry_run,
+            answer_schema=inputs.answer_schema,
             secret=secret,
         )
         first: list[Event] = [started, *_noticed(notices), *reachable(parts.way, parts.cage)]
         rung = learned.facts(pick.base_url or OPENAI_URL, pick.model).format
         first += [Changed(format=rung)] if rung != "text" else []
-        first += _first_proof(settings, parts, pick.window)
+        if settings.verify:
+            proof = Proof(settings.verify, parts.cage, parts.cancel, 600.0, parts.redactor.clean)
+            first += first_checks(proof, pick.window, count)
         journal = Journal(folder / sessions.JOURNAL)
         stack.callback(journal.close)
         return Session(
@@ -164,12 +172,16 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
         pick = chosen(settings, learned)
         model = stack.enter_context(make_model(settings, pick, found.folder.name, learned))
         count = counter_for(pick.model, inputs.environ)
+        if settings.sources["answer_schema"] != "--answer-schema":
+            inputs = replace(inputs, answer_schema=state.answer_schema)
         inputs = replace(inputs, settings=settings)
         before = found.started.interactive
         parts, notices = _parts(inputs, found.folder.name, model, count, before, lock, stack)
         if loaded.torn_bytes:
             torn = f"The journal's last line was unfinished; {loaded.torn_bytes} bytes were cut."
             notices.append(torn)
+        if inputs.answer_schema != state.answer_schema:
+            _check_schema(inputs.answer_schema, parts, pick.window)
         session = found.folder.name
         parts, notices = _with_fast(parts, notices, settings, pick, session, learned, stack)
         resumed = Resumed(
@@ -179,6 +191,7 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
             price=pick.card.price,
             verify=settings.verify,
             goals=tuple(parts.redactor.clean(goal) for goal in settings.goals),
+            answer_schema=inputs.answer_schema,
             version=__version__,
         )
         notices = [*pick.notices, *settings.notices, *notices]
@@ -372,34 +385,14 @@ def _context(text: str, folder: Path, window: int, count: Counter) -> str:
     return short
 
 
+def _check_schema(schema: Schema | None, parts: Parts, window: int) -> None:
+    """ConfigError when the model can't be told of it."""
+    if schema is not None:
+        secret = parts.redactor.holds(text := compact(schema))
+        if secret is not None:
+            raise ConfigError(f"--answer-schema holds the value of {secret}; take it out.")
+        check_size(parts.count(text), window)
+
+
 def _noticed(lines: Sequence[str]) -> list[Noticed]:
     return [Noticed("place", line) for line in lines]
-
-
-def _first_proof(settings: Settings, parts: Parts, window: int) -> list[Event]:
-    """Run the proofs before the first call: what can't be run is a mistake of the user's."""
-    if not settings.verify:
-        return []
-    clean = parts.redactor.clean
-    checks: list[Event] = []
-    for check in Proof(settings.verify, parts.cage, parts.cancel, 600.0, clean).checks(0):
-        if parts.cancel.reason is not None:
-            return checks
-        if isinstance(check, Verified):
-            if check.exit in NOT_RUNNABLE:
-                why = " ".join(check.text.split())[-300:]
-                said = f"--verify {check.command_line!r} can't be run (exit {check.exit}): {why}"
-                raise ConfigError(said)
-            check = _short(check, window, parts.count)
-        checks.append(check)
-    if any(isinstance(check, Verified) and check.exit for check in checks):
-        return checks
-    told = "the verification passes already, before anything was done"
-    return [*checks, Noticed("verify", told, told=True)]
-
-
-def _short(check: Verified, window: int, count: Counter) -> Verified:
-    """In the share of a result, since the model reads it before its first step."""
-    share = round(window * RESULT_SHARE)
-    text, _ = shortened(check.text, share, count, "[{lines} lines left out]")
-    return replace(check, text=text)

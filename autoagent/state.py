@@ -112,6 +112,7 @@ class State:
     limits: Limits = field(default_factory=lambda: Limits(0, 0))
     window: int = 0  # tokens
     verify: tuple[str, ...] = ()
+    answer_schema: dict[str, Any] | None = None
     price: Price | None = None
     format: Format = "text"
     step: int = 0
@@ -219,6 +220,7 @@ class State:
         self.limits = event.limits
         self.window = event.window
         self.verify = event.verify
+        self.answer_schema = event.answer_schema
         self.price = event.price
         self._say(event.opening, "opening")
 
@@ -235,6 +237,9 @@ class State:
         self.verify = event.verify
         self.price = event.price
         self._say(observation.of_resumed(event, len(self.goals)), "words")
+        if event.answer_schema not in (None, self.answer_schema):
+            self._say(observation.of_schema(event), "words")
+        self.answer_schema = event.answer_schema
         self.goals += event.goals
 
     def _change(self, event: Changed) -> None:

@@ -79,6 +79,10 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
         "Output",
         (
             Option("--output-format", "text|json|stream-json", "", "what stdout gets (text)"),
+            Option("--answer-schema", "path", "FILE", "done only with an answer in JSON that fits"),
+            Option("-o --output", "path", "FILE", "the answer into FILE, too (json: the object)"),
+            Option("--log-file", "path", "F", "what -v shows, with the time, added to F"),
+            Option("--on-end", "text", "CMD", "run at the end, the result object on its input"),
             Option("-q --quiet", "flag", "", "no progress on stderr"),
             Option("-v --verbose", "flag", "", "more of it"),
             Option("--color", "auto|always|never", "", "(auto)"),

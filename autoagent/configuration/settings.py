@@ -51,6 +51,10 @@ DEFAULTS: Mapping[str, Any] = {
     "memory": None,
     "disable": (),
     "output_format": "text",
+    "answer_schema": None,
+    "output": None,
+    "log_file": None,
+    "on_end": None,
     "quiet": False,
     "verbose": False,
     "color": "auto",
@@ -121,6 +125,10 @@ class Settings:
     memory: str | None  # a name for `places.memory`; None: no long-term memory
     disable: tuple[str, ...]
     output_format: Literal["text", "json", "stream-json"]
+    answer_schema: Path | None
+    output: Path | None
+    log_file: Path | None
+    on_end: str | None  # a command line of the user's
     quiet: bool
     verbose: bool
     color: Literal["auto", "always", "never"]

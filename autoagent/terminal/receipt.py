@@ -1,5 +1,6 @@
 """What a run came to: the receipt for people, the object for programs."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def result_object(state: State, journal_hash: str) -> dict[str, Any]:
         "status": stopped.status,
         "exit_code": stopped.exit_code,
         "goals": list(state.goals),
-        "answer": stopped.answer if done else None,
+        "answer": _answer(state, stopped) if done else None,
         "verified": bool(stopped.verified) if state.verify else None,
         "steps": state.step,
         "duration_s": round(spent.elapsed_s, 3),
@@ -71,6 +72,10 @@ def result_object(state: State, journal_hash: str) -> dict[str, Any]:
         "resume": stopped.go_on or None,
         "journal_hash": journal_hash,
     }
+
+
+def _answer(state: State, stopped: Stopped) -> Any:
+    return stopped.answer if state.answer_schema is None else json.loads(stopped.answer)
 
 
 def receipt(out: Output, state: State, journal: Path, *, network: bool = False) -> None:

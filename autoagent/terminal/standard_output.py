@@ -14,6 +14,16 @@ _LOOK_S = 1.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
+def answer_bytes(text: str) -> bytes:
+    """An answer as it is written."""
+    return text.encode("utf-8", "replace") + b"\n"
+
+
+def line_bytes(data: object) -> bytes:
+    """A value as it is written: one line of JSON."""
+    return json.dumps(data, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+
+
 class StandardOutput:
     """Written at once and without a buffer, which Python would try to write again at its end.
 
@@ -26,13 +36,11 @@ class StandardOutput:
         self.lost: OSError | None = None
 
     def answer(self, text: str) -> None:
-        shown = escaped(text) if sys.stdout.isatty() else text
-        self._put(shown.encode("utf-8", "replace") + b"\n")
+        self._put(answer_bytes(escaped(text) if sys.stdout.isatty() else text))
 
     def line(self, data: object) -> None:
         """One line of JSON."""
-        text = json.dumps(data, ensure_ascii=False)
-        self._put(text.encode("utf-8", "surrogatepass") + b"\n")
+        self._put(line_bytes(data))
 
     def _put(self, data: bytes) -> None:
         rest = memoryview(data)

@@ -118,35 +118,15 @@ class _Starter:
         self._is_watching = False
         self._told: list[str] = []
 
-    def begin(self, argv: Sequence[str], stdin: int, stdout: int, stderr: int) -> "_Reaped":
+    def begin(self, argv: Sequence[str], stdin: int, stdout: int, stderr: int) -> "Reaped":
         self._anchor.check()
         limits = rlimits.in_a_word(self._bounds.limits, apart=False)
         scratch = self._folder()
         self._watched()
         if self._confined:
             argv = self._confined.argv(argv, scratch)
-        control, hold = os.pipe()
-        over, alive = os.pipe()
-        program = [sys.executable, "-I", "-S", reaper.__file__, str(control), str(alive), limits]
-        try:
-            leader = subprocess.Popen(  # noqa: S603 (running what it is given is its task)
-                [*program, *argv],
-                cwd=self._bounds.root,
-                env=self._confined.env(scratch) if self._confined else self._env(scratch),
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                pass_fds=(control, alive),
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            os.close(hold)
-            os.close(over)
-            raise CageFault(f"{argv[0]!r:.200} could not be started: {error}.") from error
-        finally:
-            os.close(control)
-            os.close(alive)
-        return _Reaped(leader, over, hold)
+        env = self._confined.env(scratch) if self._confined else self._env(scratch)
+        return reaped(argv, limits, self._bounds.root, env, (stdin, stdout, stderr))
 
     def notices(self) -> tuple[str, ...]:
         with self._lock:
@@ -193,7 +173,7 @@ class _Starter:
         )
 
 
-class _Reaped:
+class Reaped:
     """A program under its reaper."""
 
     def __init__(self, leader: "subprocess.Popen[bytes]", over: int, hold: int) -> None:
@@ -226,6 +206,38 @@ class _Reaped:
                 self._is_ended = True
                 os.close(self.over)
         return Ended(128 - status if status < 0 else status)
+
+
+def reaped(
+    argv: Sequence[str],
+    limits: str,
+    folder: Path,
+    env: Mapping[str, str],
+    streams: tuple[int, int, int],
+) -> Reaped:
+    """Start argv under a reaper of its own; `limits` is the word of `rlimits.in_a_word`."""
+    control, hold = os.pipe()
+    over, alive = os.pipe()
+    program = [sys.executable, "-I", "-S", reaper.__file__, str(control), str(alive), limits]
+    try:
+        leader = subprocess.Popen(  # noqa: S603 (running what it is given is its task)
+            [*program, *argv],
+            cwd=folder,
+            env=env,
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
+            pass_fds=(control, alive),
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        os.close(hold)
+        os.close(over)
+        raise CageFault(f"{argv[0]!r:.200} could not be started: {error}.") from error
+    finally:
+        os.close(control)
+        os.close(alive)
+    return Reaped(leader, over, hold)
 
 
 def _closed(lasting: Lasting, starter: _Starter) -> None:
