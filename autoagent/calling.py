@@ -231,7 +231,8 @@ class Caller:
         return self._stopped(
             f"The model's window of {window:,} tokens is too small: autoagent needs at least "
             f"{SMALLEST_WINDOW:,}, more with long goals or a long AGENTS.md. Give the model a "
-            "larger one (Ollama: num_ctx; llama.cpp: -c) or choose another with --model.",
+            "larger one (Ollama: OLLAMA_CONTEXT_LENGTH, num_ctx; llama.cpp: -c) or choose another "
+            "with --model.",
             2,
         )
 

@@ -39,7 +39,7 @@ def _dispatch(typed: list[str]) -> int:
     from autoagent.configuration import options
 
     given = options.parse(typed)
-    if given.command not in ("help", "version"):
+    if given.command not in ("help", "version", "completion"):
         from autoagent.unreadable import become_unreadable
 
         become_unreadable()
@@ -48,6 +48,10 @@ def _dispatch(typed: list[str]) -> int:
             return _print(options.help_text(given.topic))
         case "version":
             return _print(_version())
+        case "completion":
+            from autoagent.subcommands.completion import script
+
+            return _print(script(given.words[0]))
         case "run":
             from autoagent import console
 

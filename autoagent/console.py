@@ -93,6 +93,8 @@ def _run(
         raise ConfigError("--interactive needs a terminal on standard input, output and error.")
     if found and settings.reads_stdin:
         raise ConfigError("`-` goes with a new session: leave it out, or leave --resume out.")
+    if found and settings.ai_settings:
+        raise ConfigError("--ai-settings goes with a new session; give this one a --goal.")
     one_shot = settings.one_shot or settings.continuous or not at_terminal
     attended = settings.interactive or not one_shot
     if attended and settings.untrusted:

@@ -45,8 +45,9 @@ def opening_text(
     protect: Sequence[str] = (),
     answer_schema: Mapping[str, object] | None = None,
     context: str = "",
+    persona: str = "",
 ) -> str:
-    """The first user message: goals, the facts of the place, AGENTS.md, standard input.
+    """The first user message: who the agent is, goals, the place, AGENTS.md, standard input.
 
     `tools` is what the cage said of itself (shell, Python, programs); `secret` marks the end
     of foreign text. It is journaled, so that a resumed prompt has it word for word.
@@ -59,7 +60,7 @@ def opening_text(
     facts.append(_listing(workspace))
     if answer_schema is not None:
         facts.append(f"The {must_fit(answer_schema)}")
-    parts = ["Goals", *numbered(goals), "", *facts]
+    parts = [*([persona, ""] if persona else []), "Goals", *numbered(goals), "", *facts]
     agents = agents_md(workspace)
     if agents:
         parts.append(framed("[AGENTS.md of the workspace]", agents, secret))

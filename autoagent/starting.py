@@ -12,6 +12,7 @@ from autoagent import __version__, prompt, sessions
 from autoagent.answer_schema import Schema, check_size
 from autoagent.caging import make_cage, make_way_out, network_of, reachable
 from autoagent.calling import Patience
+from autoagent.configuration import azure
 from autoagent.configuration.places import private_folder
 from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings
@@ -112,6 +113,7 @@ def begin(
                     protect=settings.protect,
                     answer_schema=inputs.answer_schema,
                     context=context,
+                    persona=settings.persona,
                 )
             ),
             workspace=str(settings.workspace),
@@ -228,7 +230,7 @@ def _as_before(settings: Settings, state: State) -> Settings:
     if not typed("model"):
         kept["model"] = state.model
     if not settings.explicit("base_url") and state.started.base_url:
-        kept["base_url"] = state.started.base_url
+        kept |= azure.server(state.started.base_url, "", settings.given)
     if not typed("price") and not typed("model"):
         kept["price"] = state.price or settings.price
     if not typed("window") and not typed("model"):

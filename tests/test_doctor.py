@@ -172,3 +172,43 @@ def test_trying_leaves_nothing_and_says_when_nothing_runs(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [home]
     with pytest.raises(CageFault):
         kept("landlock", tmp_path, {"PATH": "/nowhere", "HOME": "/nowhere"})
+
+
+def test_settings_memory_and_terminal_are_told(tmp_path: Path) -> None:
+    """Which files count, how much is remembered, whether a person could be asked here."""
+    alone = ("doctor", "--sandbox", "none", "--unsafe")
+    with FakeOpenAI() as server:
+        program = Program(tmp_path, server.base_url)
+        before = program.run(*alone)
+        (program.home / "config.toml").write_text("max_steps = 7\n")
+        added = program.run("memory", "add", "the port is 5433")
+        done = program.run(*alone)
+
+    assert (before.code, added.code, done.code) == (0, 0, 0)
+    assert "Settings from no file; each: autoagent config" in lines(before, "ok")
+    assert [line for line in lines(before, "ok") if line.endswith(": nothing in it yet")]
+    toml = program.home / "config.toml"
+    assert f"Settings from {toml}; each: autoagent config" in lines(done, "ok")
+    assert [line for line in lines(done, "ok") if line.endswith(": 1 memory")]
+    assert "No terminal here: a run asks nobody, so give it a --goal." in lines(done, "--")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(status=404, body={"error": "no"}), "answers with HTTP 404 when asked"),
+        (Answer(body={"models": []}), "answers, but doesn't list its models."),
+        (Answer(body={"data": [{"id": "x"}]}), "isn't among its models (x; --model)."),
+    ],
+)
+def test_a_server_that_does_not_name_the_model_leaves_a_run_possible(
+    tmp_path: Path, answer: Answer, said: str
+) -> None:
+    """Many gateways list nothing; the line says how to choose."""
+    with FakeOpenAI(routes={"/v1/models": answer}) as server:
+        done = Program(tmp_path, server.base_url).run("doctor", "--sandbox", "none", "--unsafe")
+
+    (line,) = [line for line in lines(done, "--") if server.base_url in line]
+    assert done.code == 0
+    assert said in line
+    assert "--model" in line

@@ -73,6 +73,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             Option("--disable", "names", "NAME", "a command to leave out (repeatable)"),
             Option("--env-file", "path", "F", "variables from F, in place of the folder's .env"),
             Option("--config", "path", "F", "settings from F, in place of autoagent.toml"),
+            Option("-C --ai-settings", "path", "F", "goals, role, budget: Auto-GPT's own file"),
         ),
     ),
     (

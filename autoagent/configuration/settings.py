@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from autoagent.configuration import secrets, sources
+from autoagent.configuration import ai_settings as auto_gpt
+from autoagent.configuration import azure, secrets, sources
+from autoagent.configuration.ai_settings import AISettings
 from autoagent.configuration.places import Places, find, workspace_name
 from autoagent.configuration.sources import Layer
 from autoagent.configuration.values import printable
@@ -29,6 +31,10 @@ DEFAULTS: Mapping[str, Any] = {
     "base_url": None,
     "api_key": None,
     "organization": None,
+    "azure_key": None,
+    "azure_version": None,
+    "azure_deployment": None,
+    "azure_embedding_deployment": None,
     "temperature": None,
     "effort": None,
     "window": None,
@@ -77,7 +83,7 @@ _IN_SECONDS = ("max_time", "command_timeout", "model_timeout")
 _LIMITS = frozenset({"max_steps", "max_cost", "max_tokens", "max_time"})
 _OUTPUT = frozenset({"output_format", "quiet", "verbose", "color", "plain"})
 # These subcommands change nothing in the current folder, so it may be any.
-_ANYWHERE = frozenset({"demo", "commands", "sessions", "undo", "diff", "apply", "doctor"})
+_ANYWHERE = frozenset({"demo", "commands", "sessions", "undo", "diff", "apply", "doctor", "config"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,8 @@ class Settings:
     `sources` has, by a setting's key in config.toml, the option, the variable or the file it
     came from, or "default". `notices` are lines for the person; `untrusted` names the
     workspace's files whose settings were left out for want of trust. `secrets` are all values
-    that must never be shown, by name.
+    that must never be shown, by name. `given` has every value as it was set, by key; `files`
+    are those that were looked for, strongest first.
     """
 
     workspace: Path
@@ -103,6 +110,8 @@ class Settings:
     base_url: str | None
     api_key: str | None = field(repr=False)
     organization: str | None
+    azure: bool  # base_url is Azure's: model and embedding_model are names of deployments
+    azure_version: str | None  # None: the interface without versions
     temperature: float | None
     effort: str | None
     window: int | None  # tokens; None: chosen by the model
@@ -141,7 +150,15 @@ class Settings:
     sources: Origin
     notices: tuple[str, ...]
     untrusted: tuple[str, ...]
+    ai_settings: AISettings | None
+    files: tuple[Path, ...]
     secrets: Mapping[str, str] = field(repr=False)
+    given: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def persona(self) -> str:
+        """Who the agent is to be, by --ai-settings; "" is itself."""
+        return self.ai_settings.persona if self.ai_settings else ""
 
     def explicit(self, key: str) -> bool:
         """Whether anyone asked for this value, the same as the default or not."""
@@ -160,11 +177,18 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], *, cwd: Path) 
     if options.command not in _ANYWHERE:
         check_workspace(workspace, places)
     named = {key: _first(key, [typed, shell], places) for key in ("config", "env_file")}
-    layers = [typed, shell, *sources.files(places, workspace, **named)]
+    profile = _ai_settings(_first("ai_settings", [typed, shell], places))
+    layers = [typed, *sources.budget(profile), shell]
+    layers += sources.files(places, workspace, **named)
     choice = _Choice(layers, places)
     values = {key: choice.value(key) for key in DEFAULTS}
     _settle(values, choice.sources)
+    azure.settle(values, choice.sources)
+    given = {key: values[key] for key in DEFAULTS}
+    for key in azure.SETTLED:
+        del values[key]
     goals, one_shot = _goals(typed, shell, options.text, places)
+    goals = (*(profile.goals if profile else ()), *goals)
     values["protect"] = tuple(_inside(path, workspace) for path in values["protect"])
     for key in ("allow_read", "allow_write"):
         values[key] = tuple(_beside(path, places, key) for path in values[key])
@@ -189,7 +213,14 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], *, cwd: Path) 
         reads_stdin=options.reads_stdin,
         places=places,
         sources=choice.sources,
-        notices=(*(line for layer in layers for line in layer.notices), *choice.left_out()),
+        notices=(
+            *(line for layer in layers for line in layer.notices),
+            *(profile.notices if profile else ()),
+            *choice.left_out(),
+        ),
+        ai_settings=profile,
+        files=sources.looked_for(places, workspace, **named),
+        given=given,
         untrusted=tuple(layer.name for layer in layers if layer in choice.ignored),
         secrets=_secrets(layers, environ),
     )
@@ -263,6 +294,12 @@ def _goals(
             raise ConfigError("The goal is empty; say what is to be reached.")
         goals.append(printable(text))
     return tuple(goals), one_shot
+
+
+def _ai_settings(file: Path | None) -> AISettings | None:
+    if file is None:
+        return None
+    return auto_gpt.parse(file, sources.named_file(file, "--ai-settings"))
 
 
 def _goal_from(file: Path) -> str:

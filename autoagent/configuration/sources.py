@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from autoagent.configuration import secrets, values
+from autoagent.configuration.ai_settings import AISettings
 from autoagent.configuration.options import OPTIONS
 from autoagent.configuration.places import Places, expanded
 from autoagent.configuration.trust import LARGEST, is_trusted, read
@@ -18,6 +19,10 @@ from autoagent.errors import ConfigError
 _VARIABLES_ONLY: Mapping[str, tuple[str, str]] = {
     "api_key": ("key", "OPENAI_API_KEY"),
     "organization": ("text", "OPENAI_ORGANIZATION"),
+    "azure_key": ("key", "AZURE_OPENAI_API_KEY"),
+    "azure_version": ("text", "OPENAI_API_VERSION"),
+    "azure_deployment": ("text", "AZURE_OPENAI_DEPLOYMENT"),
+    "azure_embedding_deployment": ("text", "AZURE_OPENAI_EMBEDDING_DEPLOYMENT"),
     "command_timeout": ("duration", "AUTOAGENT_COMMAND_TIMEOUT"),
     "model_timeout": ("duration", "AUTOAGENT_MODEL_TIMEOUT"),
     "command_cpu": ("duration", "AUTOAGENT_COMMAND_CPU"),
@@ -30,17 +35,26 @@ _VARIABLES_ONLY: Mapping[str, tuple[str, str]] = {
     "local_ports": ("ports", "AUTOAGENT_LOCAL_PORTS"),
 }
 _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
-    "base_url": ("OPENAI_BASE_URL", "OPENAI_API_BASE_URL", "OPENAI_API_BASE"),
+    "base_url": (
+        "OPENAI_BASE_URL",
+        "OPENAI_API_BASE_URL",
+        "OPENAI_API_BASE",
+        "AZURE_OPENAI_ENDPOINT",
+    ),
     "model": ("SMART_LLM",),
     "fast_model": ("FAST_LLM",),
     "embedding_model": ("EMBEDDING_MODEL",),
     "temperature": ("TEMPERATURE",),
     "allow_host": ("AUTOAGENT_ALLOW_HOSTS",),
+    "azure_version": ("AZURE_OPENAI_API_VERSION",),
+    "azure_deployment": ("AZURE_OPENAI_DEPLOYMENT_NAME",),
 }
 KIND = {key: option.kind for key, option in OPTIONS.items()}
 KIND |= {key: kind for key, (kind, _) in _VARIABLES_ONLY.items()}
 # What names one run, or decides which files are read, can't stand in such a file.
-_NOT_IN_FILES = frozenset({"goal", "goal_file", "resume", "workspace", "config", "env_file"})
+_NOT_IN_FILES = frozenset(
+    {"goal", "goal_file", "resume", "workspace", "config", "env_file", "ai_settings"}
+)
 
 
 def _variables() -> dict[str, str]:
@@ -112,6 +126,26 @@ def environment(environ: Mapping[str, str], *, base: Path) -> Layer:
     """The variables of the process."""
     notices = tuple(_unknown(name) for name in environ if _is_unknown(name))
     return Layer("the environment", "text", base, _named(environ, ""), notices=notices)
+
+
+def looked_for(
+    places: Places, workspace: Path, *, env_file: Path | None, config: Path | None
+) -> tuple[Path, ...]:
+    """The files that `files` reads where they exist, strongest first."""
+    return (
+        env_file or workspace / ".env",
+        places.config / ".env",
+        config or workspace / "autoagent.toml",
+        places.config / "config.toml",
+    )
+
+
+def budget(found: AISettings | None) -> list[Layer]:
+    """The budget of an ai_settings.yaml, which counts next after the command line."""
+    if found is None or found.budget is None:
+        return []
+    entry = Entry("api_budget", found.budget, f"api_budget in {str(found.path)!r}")
+    return [Layer(str(found.path), "toml", found.path.parent, {"max_cost": entry})]
 
 
 def files(

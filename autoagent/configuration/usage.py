@@ -48,6 +48,8 @@ SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
         "list, search, add, delete, export, import, reembed",
         _SETTINGS | _SEEN | {"memory", "embedding_model", "base_url", "max_cost", "max_tokens"},
     ),
+    "config": ("config", "every setting, its value, where it came from", None),
+    "completion": ("completion bash|zsh|fish", "what a shell needs to complete", frozenset()),
     "sessions": ("sessions ACTION", "past and running sessions", _SETTINGS | _SEEN),
 }
 """By name: how it is written, what it does, the options that go with it; None: all."""
@@ -56,6 +58,7 @@ WORDS = {
     "undo": (0, 1),
     "diff": (0, 1),
     "apply": (1, 1),
+    "completion": (1, 1),
 }
 """How many words may follow one of them; none where it isn't named."""
 

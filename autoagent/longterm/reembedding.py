@@ -12,6 +12,7 @@ from autoagent.model import Embedded, ModelFault, Price, Transient
 from autoagent.models.catalog import OPENAI_URL, look_up
 from autoagent.models.choosing import address
 from autoagent.models.learned import Learned
+from autoagent.models.making import make_embedder
 from autoagent.models.request import EMBED_CHARACTERS, EMBED_TEXTS
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.output import Output
@@ -130,21 +131,11 @@ def _purse(settings: Settings, url: str | None) -> Purse:
 
 
 def _model(settings: Settings, url: str | None) -> "OpenAIModel":
-    from autoagent.models.openai_model import OpenAIModel
-
     learned = Learned(settings.places.state / "servers.json")
     if not learned.facts(url or OPENAI_URL, settings.embedding_model).embeds:
         # Whoever asks for it has done something about it.
         learned.learn(url or OPENAI_URL, settings.embedding_model, no_embeddings_at=None)
-    return OpenAIModel(
-        name=settings.model,
-        base_url=url,
-        api_key=settings.api_key,
-        organization=settings.organization,
-        embedding_model=settings.embedding_model,
-        timeout_s=settings.model_timeout_s,
-        learned=learned,
-    )
+    return make_embedder(settings, url, learned)
 
 
 def _tokens(memory: "Memory") -> int:

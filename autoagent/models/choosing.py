@@ -1,5 +1,7 @@
 """Which model works in a run: by which name and address, in which window, under which limits."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autoagent.calling import SMALLEST_WINDOW
@@ -9,9 +11,20 @@ from autoagent.events import Limits
 from autoagent.model import ModelCard
 from autoagent.models.catalog import OPENAI_URL, look_up
 from autoagent.models.learned import Learned
+from autoagent.models.servers import LocalServer, answers_chat, ask_server, find_local, is_ollama
 
 WORKING_WINDOW = 32_768
 """Tokens. More costs more at every step, and memory carries the rest."""
+
+CHECK_S = 60.0  # for all models of a server together: each may have to be loaded
+LOAD_S = 120.0  # for Ollama to load a model whose window is to be known
+_CHECKED = 8  # models of one server
+_SMALL_WINDOW = 16_384
+_MORE = (
+    "For a larger one (Ollama: OLLAMA_CONTEXT_LENGTH=32768 ollama serve, or num_ctx in the model "
+    "file; LM Studio: Context Length; llama.cpp: -c 32768; vLLM: --max-model-len), start the "
+    "server anew."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,59 +46,123 @@ def chosen(settings: Settings, learned: Learned) -> Chosen:
     money limit was asked for and nobody knows the price.
     """
     name, base_url, notices = _model(settings)
-    card = _card(settings, name, base_url, learned)
+    card, told = _card(settings, name, base_url, learned)
+    window, narrow = _window(settings, card, told, base_url)
     limits, said = _limits(settings, card)
     facts = learned.facts(base_url or OPENAI_URL, settings.embedding_model)
     if settings.memory is not None and not facts.embeds:
         said.append("The server has no embeddings: memories are ranked by words alone.")
-    return Chosen(name, base_url, card, _window(settings, card), limits, (*notices, *said))
+    return Chosen(name, base_url, card, window, limits, (*notices, *narrow, *said))
 
 
 def address(settings: Settings) -> str | None:
     """Which server a run would ask, None for OpenAI; ConfigError when there is none."""
-    return _model(settings)[1]
+    if settings.api_key or settings.base_url:
+        return settings.base_url
+    found = [server.base_url for server in find_local(settings.local_ports) if server.models]
+    if not found:
+        raise _no_way(settings)
+    return found[0]
 
 
 def _model(settings: Settings) -> tuple[str, str | None, list[str]]:
     if settings.api_key or settings.base_url:
         return settings.model, settings.base_url, []
-    from autoagent.models.servers import find_local
+    found = find_local(settings.local_ports)
+    if settings.explicit("model"):
+        having = [server for server in found if settings.model in server.models]
+        for server in having or found:
+            return settings.model, server.base_url, [f"Using {settings.model} of {server.name}."]
+    silent = []
+    for server in found:
+        if name := _answering(server):
+            others = ", ".join([each for each in server.models if each != name][:5])
+            how = f" (others: {others}; --model chooses)" if others else ""
+            return name, server.base_url, [f"Using {name} of {server.name}{how}."]
+        silent.append(server)
+    raise _no_way(settings, silent)
 
-    for server in find_local(settings.local_ports):
-        names = [settings.model] if settings.explicit("model") else server.models
-        if names:
-            how = f" (others: {', '.join(server.models[1:6])}; --model chooses)"
-            more = how if len(server.models) > 1 and not settings.explicit("model") else ""
-            return names[0], server.base_url, [f"Using {names[0]} of {server.name}{more}."]
-    raise ConfigError(
+
+def _answering(server: LocalServer) -> str:
+    """The first of its models that answers a small check; "" when none does.
+
+    One that is still silent may be loading: to ask for another would load that as well.
+    """
+    if len(server.models) < 2:
+        return "".join(server.models)
+    # Only what is asked first: an embedding model would refuse, and the check finds that out.
+    names = sorted(server.models, key=lambda name: "embed" in name.lower())
+    until = time.monotonic() + CHECK_S
+    for name in names[:_CHECKED]:
+        left = max(1.0, until - time.monotonic())
+        if answers_chat(server.base_url, name, timeout_s=left) is not False:
+            return name
+    return ""
+
+
+def _no_way(settings: Settings, servers: Sequence[LocalServer] = ()) -> ConfigError:
+    file = settings.places.config / ".env"
+    for server in servers:
+        if server.models:
+            return ConfigError(
+                f"{server.name} at {server.base_url} has {len(server.models)} models, but none of "
+                f"them answers ({', '.join(server.models[:3])}, …). Name one with --model, or get "
+                "one that chats."
+            )
+        return ConfigError(
+            f"{server.name} answers at {server.base_url}, but has no model yet. Get one "
+            "(ollama pull NAME; LM Studio: load one), or set OPENAI_API_KEY."
+        )
+    azure = settings.given["azure_key"]
+    return ConfigError(
         "There is no model to ask: OPENAI_API_KEY isn't set, OPENAI_BASE_URL isn't set, and no "
         "model server answers on this machine. Set one of them in the environment or in "
-        f"{settings.places.config / '.env'}."
+        f"{file}."
+        + (" AZURE_OPENAI_API_KEY counts with AZURE_OPENAI_ENDPOINT only." if azure else "")
     )
 
 
-def _card(settings: Settings, name: str, base_url: str | None, learned: Learned) -> ModelCard:
+def _card(
+    settings: Settings, name: str, base_url: str | None, learned: Learned
+) -> tuple[ModelCard, bool]:
+    """What is known of the model, and whether its server told the window itself."""
     facts = learned.facts(base_url or OPENAI_URL, name)
-    if settings.price is not None and settings.window:
-        return ModelCard(name, settings.window, facts.max_completion, settings.price)
     card = look_up(name, base_url)
-    if card.window is None and base_url:
-        from autoagent.models.servers import ask_server
+    told = ModelCard(name)
+    if card.window is None and base_url and not settings.azure:
+        told = ask_server(base_url, name, settings.api_key, load_s=LOAD_S)
+    price = settings.price or card.price or told.price
+    window = card.window or told.window or facts.window
+    most = card.max_completion or told.max_completion or facts.max_completion
+    return ModelCard(name, window, most, price), told.window is not None
 
-        told = ask_server(base_url, name, settings.api_key)
-        card = replace(told, name=name, price=card.price or told.price)
-    return replace(card, window=card.window or facts.window, price=settings.price or card.price)
 
-
-def _window(settings: Settings, card: ModelCard) -> int:
+def _window(
+    settings: Settings, card: ModelCard, told: bool, base_url: str | None
+) -> tuple[int, list[str]]:
+    """The window to work in, and what a person should know of it."""
     window = settings.window or min(WORKING_WINDOW, card.window or WORKING_WINDOW)
-    if window < SMALLEST_WINDOW:
-        whose = "--window is" if settings.window else f"The window of {card.name} is"
-        raise ConfigError(
-            f"{whose} {window:,} tokens; autoagent needs at least {SMALLEST_WINDOW:,}. Give the "
-            "model a larger one (Ollama: num_ctx; llama.cpp: -c) or choose another with --model."
+    said = []
+    if told and card.window and card.window < window:
+        said.append(
+            f"The server gives {card.name} a window of {card.window:,} tokens, so --window "
+            f"{window} can't be had. {_MORE}"
         )
-    return window
+        window = card.window
+    elif told and window < min(_SMALL_WINDOW, settings.window or _SMALL_WINDOW):
+        said.append(f"The window of {card.name} is {window:,} tokens only. {_MORE}")
+    elif card.window is None and base_url and not settings.azure and is_ollama(base_url):
+        said.append(
+            f"Ollama doesn't tell the window of {card.name}, and cuts longer prompts without a "
+            f"word; {window:,} tokens are assumed. See `ollama ps`. {_MORE}"
+        )
+    if window < SMALLEST_WINDOW:
+        whose = "--window is" if settings.window == window else f"The window of {card.name} is"
+        raise ConfigError(
+            f"{whose} {window:,} tokens; autoagent needs at least {SMALLEST_WINDOW:,}. {_MORE} "
+            "Or choose another with --model."
+        )
+    return window, said
 
 
 def _limits(settings: Settings, card: ModelCard) -> tuple[Limits, list[str]]:
@@ -94,8 +171,9 @@ def _limits(settings: Settings, card: ModelCard) -> tuple[Limits, list[str]]:
         return limits, []
     if settings.explicit("max_cost"):
         raise ConfigError(
-            f"The price of {card.name} is unknown, so --max-cost can't be kept. Give the price in "
-            "US dollars per million tokens, --price IN,CACHED,OUT, or limit --max-tokens instead."
+            f"The price of {card.name} is unknown, so {settings.sources['max_cost']} can't be "
+            "kept. Give the price in US dollars per million tokens, --price IN,CACHED,OUT, or "
+            "limit --max-tokens instead."
         )
     line = (
         f"The price of {card.name} is unknown: no money limit; {limits.tokens:,} tokens at most "

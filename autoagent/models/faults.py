@@ -69,12 +69,26 @@ class ParameterRefused(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, as far as its faults speak of it. `sent` are its parameters by name."""
+    """A request, as far as its faults speak of it. `sent` are its parameters by name.
+
+    `azure`: the model's name is that of a deployment.
+    """
 
     url: str
     model: str
     key: str = ""
     sent: Collection[str] = ()
+    azure: bool = False
+
+    @property
+    def key_name(self) -> str:
+        """What the person sets when the key is wrong."""
+        return "AZURE_OPENAI_API_KEY" if self.azure else "OPENAI_API_KEY"
+
+    @property
+    def address_name(self) -> str:
+        """What the person sets when the address is wrong."""
+        return "AZURE_OPENAI_ENDPOINT" if self.azure else "--base-url (OPENAI_BASE_URL)"
 
     @property
     def place(self) -> str:
@@ -155,7 +169,7 @@ def of_status(status: int, headers: Mapping[str, str], body: str, asked: Asked) 
         target = asked.clean(headers.get("location", "?"))
         return Rejected(
             f"{asked.place} redirects to {target}, where the key isn't sent. "
-            "If that is the right server, set OPENAI_BASE_URL to it."
+            f"If that is the right server, set {asked.address_name} to it."
         )
     if status >= 429 and _UNPAID.search(words.code):
         return Rejected(f"{text} {_NEXT[402]}")
@@ -179,9 +193,18 @@ _NEXT = {
 }
 
 
+_NO_DEPLOYMENT = (
+    "On Azure a model's name is that of its deployment: AZURE_OPENAI_DEPLOYMENT or --model. "
+    "AZURE_OPENAI_ENDPOINT looks like https://NAME.openai.azure.com; OPENAI_API_VERSION may be "
+    "left out."
+)
+
+
 def _next(status: int, asked: Asked) -> str:
     if status == 401:
-        return "Check OPENAI_API_KEY." if asked.key else "Set OPENAI_API_KEY."
+        return f"{'Check' if asked.key else 'Set'} {asked.key_name}."
+    if status == 404 and asked.azure:
+        return _NO_DEPLOYMENT
     return _NEXT.get(status, "")
 
 
@@ -257,7 +280,7 @@ def of_unreadable(error: Unreadable, asked: Asked, *, received: int = 0) -> Mode
             what = "a web page" if error.kind == "page" else "something else"
             return Rejected(
                 f"{asked.place} answers with {what}, not with a completion: "
-                f"{asked.clean(said(error.body).message):.100} {_NEXT[404]}"
+                f"{asked.clean(said(error.body).message):.100} {_next(404, asked)}"
             )
         case "empty":
             return Transient(f"{asked.place}: an answer without a choice")
@@ -283,7 +306,7 @@ def of_broken(error: BaseException, asked: Asked, *, received: int = 0) -> Model
         if any(map(_nobody, chain)):
             return NotListening(
                 f"Nothing answers for {asked.place}: {why}. "
-                "Start the server, or set --base-url (OPENAI_BASE_URL)."
+                f"Start the server, or set {asked.address_name}."
             )
         return Transient(f"{asked.place}: no connection: {why}")
     if any(isinstance(e, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError) for e in chain):

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from autoagent.configuration.settings import Settings
 from autoagent.model import Model, ModelCard
@@ -24,20 +24,40 @@ class OpenModel(Model, Protocol):
 
 def make_model(settings: Settings, pick: Chosen, session: str, learned: Learned) -> "OpenAIModel":
     """The client of the chosen model; its import begins in the background at once."""
-    from autoagent.models.openai_model import OpenAIModel
-
-    return OpenAIModel(
-        name=pick.model,
-        base_url=pick.base_url,
-        api_key=settings.api_key,
-        organization=settings.organization,
+    return _client(
+        settings,
+        pick.model,
+        pick.base_url,
+        learned,
         embedding_model=settings.embedding_model,
         temperature=settings.temperature,
         effort=settings.effort,
         session=session,
-        timeout_s=settings.model_timeout_s,
         card=pick.card,
+    )
+
+
+def make_embedder(settings: Settings, base_url: str | None, learned: Learned) -> "OpenAIModel":
+    """A client for embeddings alone."""
+    model = settings.embedding_model
+    return _client(settings, settings.model, base_url, learned, embedding_model=model)
+
+
+def _client(
+    settings: Settings, name: str, base_url: str | None, learned: Learned, **more: Any
+) -> "OpenAIModel":
+    from autoagent.models.openai_model import OpenAIModel
+
+    return OpenAIModel(
+        name=name,
+        base_url=base_url,
+        api_key=settings.api_key,
+        organization=settings.organization,
+        timeout_s=settings.model_timeout_s,
         learned=learned,
+        azure=settings.azure,
+        azure_version=settings.azure_version,
+        **more,
     )
 
 
@@ -49,27 +69,13 @@ def make_fast_model(
     name = settings.fast_model
     if name is None:
         return None, []
-    from autoagent.models.openai_model import OpenAIModel
-
     card = pick.card if name == pick.model else _card(name, pick, learned)
     if card.price is None and pick.limits.cost is not None:
         return None, [
             f"The price of {name} is unknown, so within a money limit it isn't asked: what "
             "leaves the prompt is summed up by rule."
         ]
-    model = OpenAIModel(
-        name=name,
-        base_url=pick.base_url,
-        api_key=settings.api_key,
-        organization=settings.organization,
-        embedding_model=None,
-        temperature=None,
-        effort=None,
-        session=session,
-        timeout_s=settings.model_timeout_s,
-        card=card,
-        learned=learned,
-    )
+    model = _client(settings, name, pick.base_url, learned, session=session, card=card)
     return stack.enter_context(model), []
 
 

@@ -44,7 +44,6 @@ USAGE_S = 5.0  # after the last word, for the usage and the end of the stream
 DRAIN_S = 0.5  # after the end was said, for the connection to be free again
 _SHORTEST = 200  # characters: an embedding of less says nothing
 _NO_EMBEDDINGS = frozenset({400, 403, 404, 405, 422, 501})
-_OWN_HOSTS = ("api.openai.com", ".openai.azure.com")
 _PLACEHOLDER = "none"  # the client insists on a key; a server on this machine does not
 
 
@@ -63,8 +62,9 @@ class OpenAIModel:
 
     base_url: None is OpenAI. session: a name for the provider's prompt cache. timeout_s: the
     longest silence; total_s: the longest call. card: what is known before the first call.
-    azure_version: an API version makes `base_url` an Azure resource's endpoint and the
-    model's names those of its deployments. ConfigError for an address or key that can't be.
+    azure: base_url is Azure's and the models' names are those of deployments; with an
+    azure_version it is a resource's endpoint, otherwise it ends in /openai/v1. ConfigError for
+    an address or key that can't be.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class OpenAIModel:
         total_s: float = 1800.0,
         card: ModelCard | None = None,
         learned: Learned | None = None,
+        azure: bool = False,
         azure_version: str | None = None,
     ) -> None:
         self._url = checked_url(base_url or OPENAI_URL)
@@ -101,6 +102,7 @@ class OpenAIModel:
         self._card = card or ModelCard(name)
         self._learned = learned or Learned()
         self._azure_version = azure_version
+        self._place = Asked(self._url, name, self._key, azure=azure or azure_version is not None)
         self._background: Background | None = None
         self._starting = Lock()
         self._client: AsyncOpenAI | None = None
@@ -166,7 +168,7 @@ class OpenAIModel:
         cancel: Cancel,
         received: Callable[[], int],
     ) -> T:
-        place = Asked(self._url, self._name).place
+        place = self._place.place
         if cancel.reason is not None:
             raise Cancelled(f"{place}: not asked ({cancel.reason})")
         try:
@@ -214,7 +216,7 @@ class OpenAIModel:
             self._learned.learn(self._url, self._name, window=window)
 
     def _body(self, call: _Call, facts: Facts) -> dict[str, Any]:
-        own = (urlsplit(self._url).hostname or "").endswith(_OWN_HOSTS)
+        own = self._place.azure or urlsplit(self._url).hostname == "api.openai.com"
         name = facts.cap or ("max_completion_tokens" if own else "max_tokens")
         cap = {name: min(call.cap, facts.max_completion or call.cap)}
         return chat_body(self._name, call.messages, cap, call.format, self._options, facts)
@@ -312,7 +314,7 @@ class OpenAIModel:
 
     def _asked(self, body: Mapping[str, Any]) -> Asked:
         sent = body.keys() - {"model", "messages", "input"}
-        return Asked(self._url, str(body["model"]), self._key, sent)
+        return replace(self._place, model=str(body["model"]), sent=sent)
 
     async def _post(self, path: str, body: dict[str, Any]) -> "httpx2.Response":
         """The server's answer with its body still to be read.
@@ -358,10 +360,9 @@ class OpenAIModel:
                 base_url=self._url, organization=self._organization, **settings
             )
         except (ImportError, ValueError, httpx2.InvalidURL) as error:
-            asked = Asked(self._url, self._name, self._key)
             raise Rejected(
-                f"No way to {asked.place}: {asked.clean(str(error))}. "
-                "See --base-url, and the proxy that the environment names."
+                f"No way to {self._place.place}: {self._place.clean(str(error))}. "
+                f"See {self._place.address_name}, and the proxy that the environment names."
             ) from None
 
     async def _disconnect(self) -> None:

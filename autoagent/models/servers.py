@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -20,6 +20,7 @@ LOCAL_PORTS = (11434, 1234, 8080, 8000)
 _USUAL = {11434: "Ollama", 1234: "LM Studio", 8080: "llama.cpp", 8000: "vLLM"}
 _OWNERS = {"library": "Ollama", "llamacpp": "llama.cpp", "vllm": "vLLM"}
 _OWNERS |= {"organization_owner": "LM Studio"}
+_OLLAMA = "/api/version"  # only Ollama answers there
 _LARGEST_BYTES = 16 * 1024 * 1024
 _WINDOWS = ("max_model_len", "context_length", "context_window", "max_context_length")
 
@@ -47,40 +48,95 @@ def find_local(
 
 
 def ask_server(
-    base_url: str, model: str, key: str | None = None, *, timeout_s: float = 2.0
+    base_url: str,
+    model: str,
+    key: str | None = None,
+    *,
+    timeout_s: float = 2.0,
+    load_s: float = 0.0,
 ) -> ModelCard:
     """Window, largest completion and price as the server tells them; None for what it doesn't.
 
     Only this server is asked, for timeout_s seconds in all; nothing is followed elsewhere.
     What is loaded now (llama.cpp /props, LM Studio, Ollama /api/ps) goes before what is
     listed. Ollama tells the window only once the model is loaded, or where the model file
-    sets it: ask again after the first reply.
+    sets it: where it doesn't, Ollama is made to load the model, within load_s seconds.
     """
     url = checked_url(base_url)
-    until = time.monotonic() + timeout_s
-    answer = _in_background(lambda: _asked(url, model, key or "", until))
-    return _before(until, answer) or ModelCard(model)
-
-
-def _asked(url: str, model: str, key: str, until: float) -> ModelCard:
-    def get(path: str, body: Any = None) -> Any:
-        return _json(path, key, until, body)
-
-    root = url.removesuffix("/v1")
-    listed = _listed(get(url + "/models"), model)
-    loaded = (
-        _loaded_llama(get(root + "/props"))
-        or _loaded_lm_studio(get(root + "/api/v0/models"), model)
-        or _loaded_ollama(get(root + "/api/ps"), model)
-        or _set_ollama(get(root + "/api/show", {"model": model}))
-    )
+    told = _answers(url, model, key or "", timeout_s)
+    window = _loaded(told, model)
+    if window is None and load_s and _is_ollama(told[_OLLAMA]):
+        window = _after_loading(url.removesuffix("/v1"), model, key or "", load_s)
+    listed = _listed(told["/models"], model)
     top = listed.get("top_provider") or {}
     return ModelCard(
         model,
-        window=loaded or next(filter(None, (_size(listed.get(n)) for n in _WINDOWS)), None),
+        window=window or next(filter(None, (_size(listed.get(n)) for n in _WINDOWS)), None),
         max_completion=_size(top.get("max_completion_tokens")) if isinstance(top, dict) else None,
         price=_price(listed.get("pricing")),
     )
+
+
+def answers_chat(base_url: str, model: str, *, timeout_s: float) -> bool | None:
+    """Whether a model of a server on this machine answers one short message.
+
+    False when the server refuses it (an embedding model, one that doesn't fit in memory);
+    None when it is silent for timeout_s seconds: it may still be loading.
+    """
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+    until = time.monotonic() + timeout_s
+    url = checked_url(base_url) + "/chat/completions"
+    answer = _before(until, _in_background(lambda: (_json(url, "", until, body),)))
+    if answer is None or (answer[0] is None and time.monotonic() >= until):
+        return None
+    return bool(_rows(answer[0], "choices"))
+
+
+def is_ollama(base_url: str, *, timeout_s: float = 1.0) -> bool:
+    """Whether that server is Ollama, which cuts what is too long without a word."""
+    url = checked_url(base_url).removesuffix("/v1") + _OLLAMA
+    until = time.monotonic() + timeout_s
+    return _is_ollama(_before(until, _in_background(lambda: _json(url, "", until))))
+
+
+def _answers(url: str, model: str, key: str, timeout_s: float) -> dict[str, Any]:
+    """What the server says at each address where one of them tells something; all at once."""
+    until = time.monotonic() + timeout_s
+    root = url.removesuffix("/v1")
+    bodies = {"/api/show": {"model": model}}
+    places = {"/models": url} | dict.fromkeys(
+        ("/props", "/api/v0/models", "/api/ps", "/api/show", _OLLAMA), root
+    )
+    asked = {
+        path: _in_background(partial(_json, place + path, key, until, bodies.get(path)))
+        for path, place in places.items()
+    }
+    return {path: _before(until, answer) for path, answer in asked.items()}
+
+
+def _loaded(told: Mapping[str, Any], model: str) -> int | None:
+    """The window that the model has now, or will have for certain."""
+    return (
+        _loaded_llama(told["/props"])
+        or _loaded_lm_studio(told["/api/v0/models"], model)
+        or _loaded_ollama(told["/api/ps"], model)
+        or _set_ollama(told["/api/show"])
+    )
+
+
+def _is_ollama(answer: Any) -> bool:
+    return isinstance(answer, dict) and "version" in answer
+
+
+def _after_loading(root: str, model: str, key: str, load_s: float) -> int | None:
+    """The window that Ollama gives the model; a request without a prompt only loads it."""
+    until = time.monotonic() + load_s
+
+    def ask() -> int | None:
+        _json(root + "/api/generate", key, until, {"model": model, "stream": False})
+        return _loaded_ollama(_json(root + "/api/ps", key, until), model)
+
+    return _before(until, _in_background(ask))
 
 
 def _listed(answer: Any, model: str) -> dict[str, Any]:

@@ -46,6 +46,10 @@ def _run(
             from autoagent.subcommands.doctor import doctor
 
             return doctor(settings, environ, out)
+        case "config":
+            from autoagent.subcommands.config import show
+
+            return show(settings, out)
         case "sandbox":
             return _sandbox(settings, environ, given.words)
         case "demo":

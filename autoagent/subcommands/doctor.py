@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings, check_workspace
 from autoagent.errors import AutoAgentError
 from autoagent.models.catalog import OPENAI_URL
-from autoagent.models.choosing import Chosen, chosen
+from autoagent.models.choosing import chosen
+from autoagent.models.faults import Asked
 from autoagent.models.learned import Learned
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.output import Output, Style
@@ -28,6 +30,9 @@ Kind = Literal["bubblewrap", "landlock", "none"]
 KINDS: tuple[Kind, ...] = ("bubblewrap", "landlock", "none")
 
 _ASK_S = 5.0
+_ROOM = 1_000_000_000  # bytes free, below which a long run may end for want of room
+_TRY = "So its models aren't known; a run will show whether it has this one (--model chooses)."
+_LANDLOCK = "It is only needed where bubblewrap doesn't work; newer kernels have it."
 _MARKS: Mapping[Level, str] = {"ok": "ok", "note": "--", "bad": "!!"}
 _STYLES: Mapping[Level, Style | None] = {"ok": None, "note": "dim", "bad": "red"}
 
@@ -42,6 +47,8 @@ def doctor(settings: Settings, environ: Mapping[str, str], out: Output) -> int:
     if usable:
         _cage(settings, environ, report)
     _guarantees(works, settings, environ, report)
+    _memory(settings, report)
+    _terminal(report)
     _model(settings, report)
     if report.code:
         report.line("bad", f"A run would end with exit code {report.code}.")
@@ -85,6 +92,8 @@ def _workspace(settings: Settings, report: _Report) -> bool:
     report.line("ok", f"Workspace {folder}; {told}")
     for notice in settings.notices:
         report.line("note", notice)
+    own = ", ".join(str(path) for path in settings.files if path.exists())
+    report.line("ok", f"Settings from {own or 'no file'}; each: autoagent config")
     return True
 
 
@@ -101,8 +110,10 @@ def _state(places: Places, report: _Report) -> None:
     sizes = {name: _size(state / name) for name in ("sessions", "memory", "checkpoints")}
     count = len(list(places.sessions.iterdir())) if places.sessions.is_dir() else 0
     told = ", ".join(f"{name} {_bytes(size)}" for name, size in sizes.items())
-    free = _bytes(shutil.disk_usage(state).free)
-    report.line("ok", f"State in {state}: {count} sessions; {told}; {free} free")
+    free = shutil.disk_usage(state).free
+    report.line("ok", f"State in {state}: {count} sessions; {told}; {_bytes(free)} free")
+    if free < _ROOM:
+        report.line("note", "That is little: make room there, or set AUTOAGENT_HOME elsewhere.")
 
 
 def _disk_faults(folder: Path) -> Iterator[str]:
@@ -159,7 +170,7 @@ def _kinds(environ: Mapping[str, str], report: _Report) -> list[Kind]:
                 works.append(kind)
                 report.line("ok", f"{named[kind]} works")
             except CageFault as fault:
-                advice = remedy(str(fault)) if kind == "bubblewrap" else ""
+                advice = remedy(str(fault)) if kind == "bubblewrap" else _LANDLOCK
                 report.line("note", f"{named[kind]} doesn't work: {fault} {advice}".rstrip())
     try:
         report.line(
@@ -260,6 +271,35 @@ def _stage(settings: Settings) -> Path:
     return state if os.access(state, os.W_OK) else Path(tempfile.gettempdir())
 
 
+def _memory(settings: Settings, report: _Report) -> None:
+    """The file that a run would remember in."""
+    from memory_store import StoreError, open_store
+
+    if settings.memory is None:
+        report.line("note", "No long-term memory (--memory none).")
+        return
+    path = settings.places.memory(settings.memory)
+    if not path.exists():
+        report.line("ok", f"Long-term memory {settings.memory}: nothing in it yet")
+        return
+    try:
+        with open_store(path) as store:
+            count = f"{len(store):,} {'memory' if len(store) == 1 else 'memories'}"
+            report.line("ok", f"Long-term memory {settings.memory}: {count}")
+            for notice in store.notices:
+                report.line("note", notice)
+    except StoreError as error:
+        report.line("bad", f"{error} Or run without it: --memory none.", 8)
+
+
+def _terminal(report: _Report) -> None:
+    """Whether a person could be asked here."""
+    if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
+        report.line("ok", f"Terminal {os.environ.get('TERM', '')}: a session asks before it acts")
+    else:
+        report.line("note", "No terminal here: a run asks nobody, so give it a --goal.")
+
+
 def _model(settings: Settings, report: _Report) -> None:
     """What is configured; nobody else is asked."""
     key = f"key from {settings.sources['api_key']}" if settings.api_key else "no key"
@@ -272,41 +312,56 @@ def _model(settings: Settings, report: _Report) -> None:
     report.line("ok", f"Model {pick.model} at {url} ({key}), window {pick.window:,} tokens")
     for notice in pick.notices:
         report.line("note", notice)
-    level, text, code = answered(url, settings.api_key or "", pick)
+    level, text, code = answered(settings, url, pick.model)
     report.line(level, text, code)
 
 
-def answered(url: str, key: str, pick: Chosen) -> tuple[Level, str, int]:
+def answered(settings: Settings, url: str, model: str) -> tuple[Level, str, int]:
     """What the server says when it is asked for its models, within a few seconds."""
-    import json
     import urllib.error
-    import urllib.request
 
-    class Staying(urllib.request.HTTPRedirectHandler):
-        """The key stays with the host that was asked."""
-
-        def redirect_request(self, *_: object) -> None:
-            return None
-
-    request = urllib.request.Request(f"{url.rstrip('/')}/models")  # noqa: S310 (checked)
-    if key:
-        request.add_unredirected_header("Authorization", f"Bearer {key}")
+    asked = Asked(url, model, azure=settings.azure)
     try:
-        with urllib.request.build_opener(Staying).open(request, timeout=_ASK_S) as answer:
-            rows = json.loads(answer.read(1 << 24))["data"]
-            names = [str(row["id"]) for row in rows]
+        names = _models(settings, url)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code in (401, 403):
-            return "bad", f"{url} refuses the key: HTTP {error.code}. Check OPENAI_API_KEY.", 5
-        return "note", f"{url} answers with HTTP {error.code}, so its models aren't known.", 0
+            said = f"{url} refuses the key: HTTP {error.code}. Check {asked.key_name}."
+            return "bad", said, 5
+        return "note", f"{url} answers with HTTP {error.code} when asked for its models. {_TRY}", 0
     except (ValueError, TypeError, KeyError):
-        return "note", f"{url} answers, but doesn't list its models.", 0
+        return "note", f"{url} answers, but doesn't list its models. {_TRY}", 0
     except OSError as error:
         why = getattr(error, "reason", error)
-        start = "Start the server, or set --base-url (OPENAI_BASE_URL)."
-        return "bad", f"{url} doesn't answer: {why}. {start}", 5
-    if pick.model in names:
-        return "ok", f"{url} answers and has {pick.model}.", 0
+        start = "See the network" if settings.azure else "Start the server"
+        said = f"{url} doesn't answer: {why}. {start}, or set {asked.address_name}."
+        return "bad", said, 5
+    if settings.azure:
+        # What Azure lists are the models that there are, not the deployments that were made.
+        said = f"{url} answers; whether it has a deployment {model}, a run will show."
+        return "ok", said, 0
+    if model in names:
+        return "ok", f"{url} answers and has {model}.", 0
     some = ", ".join(names[:5]) or "none"
-    return "note", f"{url} answers; {pick.model} isn't among its models ({some}; --model).", 0
+    return "note", f"{url} answers; {model} isn't among its models ({some}; --model).", 0
+
+
+def _models(settings: Settings, url: str) -> list[str]:
+    """The names of the server's models. The key goes to the host that was asked alone."""
+    import json
+    import urllib.request
+
+    class Staying(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_: object) -> None:
+            return None
+
+    version = settings.azure_version
+    path = f"/openai/models?api-version={version}" if version else "/models"
+    request = urllib.request.Request(url.rstrip("/") + path)  # noqa: S310 (checked)
+    if settings.api_key and version:
+        request.add_unredirected_header("api-key", settings.api_key)
+    elif settings.api_key:
+        request.add_unredirected_header("Authorization", f"Bearer {settings.api_key}")
+    with urllib.request.build_opener(Staying).open(request, timeout=_ASK_S) as answer:
+        rows = json.loads(answer.read(1 << 24))["data"]
+        return [str(row["id"]) for row in rows]
