@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from autoagent.configuration.settings import Settings
 from autoagent.errors import RefusedError
 from autoagent.events import Noticed
+from commands.cancel import Cancel
 from commands.context import Cage
 from commands.workspace import Workspace
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 _HOSTS = "allowed hosts"
 _NAMED = 20  # hosts that the model is told of
+_TOOLS = (
+    'echo "Shell: bash $BASH_VERSION."; python3 --version 2>&1; git --version 2>&1; '
+    "for p in node npm cargo go gcc make java; do command -v $p >/dev/null && echo $p; done"
+)
+_TOOLS_TIMEOUT_S = 10.0
 
 
 def make_way_out(settings: Settings, root: Path, environ: Mapping[str, str]) -> "WayOut | None":
@@ -93,3 +99,13 @@ def reachable(way: "WayOut | None", cage: Cage, before: Container[str] = ()) -> 
     hosts = ", ".join(way.hosts[:_NAMED]) + more
     text = f"commands reach these hosts alone, by a proxy that is set for them: {hosts}"
     return [Noticed("place", text, told=True, key=_HOSTS)]
+
+
+def tools_in(cage: Cage, cancel: Cancel) -> str:
+    """What a cage says of itself: shell, Python, git and other programs on its PATH."""
+    argv = ["bash", "-c", _TOOLS]
+    done = cage.run(argv, timeout_s=_TOOLS_TIMEOUT_S, cancel=cancel)
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    facts = [line if line.endswith(".") else f"{line}." for line in lines[:3]]
+    others = ", ".join(lines[3:])
+    return " ".join([*facts, f"Also: {others}." if others else ""]).strip()

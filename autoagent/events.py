@@ -54,6 +54,7 @@ class Started:
     verify: tuple[str, ...] = ()
     protect: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()  # files of the user's own
     dry_run: bool = False  # on a copy of the workspace
     answer_schema: dict[str, Any] | None = None  # the answer must be JSON that fits
     secret: str = ""  # hexadecimal; marks of foreign text derive from it

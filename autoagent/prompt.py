@@ -22,16 +22,17 @@ def system_text(commands: Iterable[CommandSpec], *, interactive: bool, network: 
 
     `network` goes on where it says what commands may do.
     """
-    lines = (
-        f"{spec.signature} - {spec.summary}" if spec.summary else spec.signature
-        for spec in commands
-    )
     template = files("autoagent").joinpath("prompts/system.md").read_text("utf-8").rstrip("\n")
     return (
         template.replace("{person}", _ATTENDED if interactive else _ALONE)
         .replace("{network}", network)
-        .replace("{catalogue}", "\n".join(lines))
+        .replace("{catalogue}", "\n".join(map(line_of, commands)))
     )
+
+
+def line_of(spec: CommandSpec) -> str:
+    """A command as the model is told of it."""
+    return f"{spec.signature} - {spec.summary}" if spec.summary else spec.signature
 
 
 def opening_text(

@@ -129,7 +129,7 @@ class Runner:
         kept: list[Event] = []
         if self.keeper is not None and spec.effect in _CHANGING:
             kept, paths = self.keeper.after(step)
-            if spec.effect == "execute":
+            if spec.effect == "execute" or spec.own:
                 result = _with_changes(result, paths)
                 seen.left(self.context.workspace, paths)
         elif spec.effect == "execute":
@@ -221,7 +221,9 @@ class Runner:
             seen += [*head, short.removesuffix("\n") if head else short]
             whole += [*head, text]
             lines_before += text.count("\n") + 1
-        return "\n".join(seen), "\n".join(whole) if cut else None
+        if result.rest:
+            whole.append(self.clean(result.rest))
+        return "\n".join(seen), "\n".join(whole) if cut or result.rest else None
 
 
 def cleaned(event: Event, clean: Callable[[str], str]) -> Event:

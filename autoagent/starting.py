@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autoagent import __version__, prompt, sessions
 from autoagent.answer_schema import Schema, check_size
-from autoagent.caging import make_cage, make_way_out, network_of, reachable
+from autoagent.caging import make_cage, make_way_out, network_of, reachable, tools_in
 from autoagent.calling import Patience
 from autoagent.configuration import azure
 from autoagent.configuration.places import private_folder
@@ -27,6 +27,7 @@ from autoagent.models.catalog import OPENAI_URL
 from autoagent.models.choosing import Chosen, chosen
 from autoagent.models.learned import Learned
 from autoagent.models.making import OpenModel, make_fast_model, make_model
+from autoagent.owning import described, guarded, new_to, own_commands
 from autoagent.running import ResultFiles
 from autoagent.session import Parts, Session
 from autoagent.state import State, fold
@@ -34,14 +35,9 @@ from autoagent.strict_json import compact
 from autoagent.tokens import Counter, counter_for
 from commands.builtin import catalogue
 from commands.cancel import Cancel
-from commands.command import CommandError
+from commands.command import CommandError, CommandSpec
 from commands.workspace import Workspace
 
-_TOOLS = (
-    'echo "Shell: bash $BASH_VERSION."; python3 --version 2>&1; git --version 2>&1; '
-    "for p in node npm cargo go gcc make java; do command -v $p >/dev/null && echo $p; done"
-)
-_TOOLS_TIMEOUT_S = 10.0
 _CONTEXT_SHARE = 1 / 4
 _PATIENCE = 2  # times the longest silence: how long a faulty server is borne with
 
@@ -55,6 +51,7 @@ class Inputs:
     attended: bool
     context: str = ""  # standard input
     answer_schema: Schema | None = None
+    given: tuple[CommandSpec, ...] = ()  # commands of the calling program
     cancel: Cancel = field(default_factory=Cancel)
 
 
@@ -79,7 +76,8 @@ def begin(
     learned: Learned | None = None,
 ) -> Session:
     """A new session with the model that `model_of` makes for its ID."""
-    settings = inputs.settings
+    settings = guarded(inputs.settings)
+    inputs = replace(inputs, settings=settings)
     learned = learned or Learned()
     folder = sessions.new_folder(settings.places.sessions)
     with _removed_unless_begun(folder), ExitStack() as stack:
@@ -106,7 +104,7 @@ def begin(
                 prompt.opening_text(
                     goals,
                     settings.workspace,
-                    tools=_tools(parts),
+                    tools=tools_in(parts.cage, parts.cancel),
                     today=datetime.datetime.now().astimezone().date(),
                     secret=secret,
                     verify=settings.verify,
@@ -128,6 +126,7 @@ def begin(
             verify=settings.verify,
             protect=settings.protect,
             disable=settings.disable,
+            commands=tuple(map(str, settings.commands)),
             dry_run=settings.dry_run,
             answer_schema=inputs.answer_schema,
             secret=secret,
@@ -170,7 +169,7 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
                 f"Session {found.folder.name} is done. Give it one goal more: "
                 f"autoagent --resume {found.folder.name} --goal '…'"
             )
-        settings = _as_before(settings, state)
+        settings = guarded(_as_before(settings, state))
         pick = chosen(settings, learned)
         model = stack.enter_context(make_model(settings, pick, found.folder.name, learned))
         count = counter_for(pick.model, inputs.environ)
@@ -198,7 +197,8 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
         )
         notices = [*pick.notices, *settings.notices, *notices]
         hosts = reachable(parts.way, parts.cage, before=state.noticed)
-        first: list[Event] = [resumed, *_noticed(notices), *hosts]
+        more = new_to(state, parts.catalogue)
+        first: list[Event] = [resumed, *_noticed(notices), *hosts, *more]
         journal = Journal(found.journal, loaded)
         stack.callback(journal.close)
         note, past = _noting(learned, pick), loaded.entries
@@ -241,6 +241,8 @@ def _as_before(settings: Settings, state: State) -> Settings:
         kept["protect"] = state.started.protect
     if not typed("disable"):
         kept["disable"] = state.started.disable
+    if not typed("commands"):
+        kept["commands"] = tuple(map(Path, state.started.commands))
     if not typed("memory"):
         name = state.started.memory
         kept["memory"] = None if name == "none" else name
@@ -292,15 +294,19 @@ def _parts(
     stack.callback(cage.close)
     notices = [*poor, describe(cage, protect=bool(settings.protect))]
     notices += way.notices if way else ()
+    redactor = Redactor(settings.secrets)
+    own = own_commands(
+        settings, inputs.environ, root, cage.kind, inputs.cancel, stack, inputs.given
+    )
+    notices += map(redactor.clean, described(own))
     try:
-        commands = catalogue(interactive=asks_user, disabled=settings.disable)
+        commands = catalogue(interactive=asks_user, disabled=settings.disable, own=own.specs)
     except CommandError as error:
         raise ConfigError(f"--disable: {error}") from error
     memory = None
     if settings.memory is not None and not poor:
         memory, said = _memory(settings, session, count, stack)
         notices += said
-    redactor = Redactor(settings.secrets)
     keeper = None
     if not poor:
         keeper, said = opened_or_said(
@@ -366,16 +372,6 @@ def _memory(
     except StoreError as error:
         raise StateError(f"{error} Or run without it: --memory none.") from error
     return LongTerm(store, session, count), list(store.notices)
-
-
-def _tools(parts: Parts) -> str:
-    """What the cage says of itself: shell, Python, git and other programs on its PATH."""
-    argv = ["bash", "-c", _TOOLS]
-    done = parts.cage.run(argv, timeout_s=_TOOLS_TIMEOUT_S, cancel=parts.cancel)
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    facts = [line if line.endswith(".") else f"{line}." for line in lines[:3]]
-    others = ", ".join(lines[3:])
-    return " ".join([*facts, f"Also: {others}." if others else ""]).strip()
 
 
 def _context(text: str, folder: Path, window: int, count: Counter) -> str:

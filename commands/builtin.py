@@ -1,6 +1,6 @@
 """The commands that autoagent brings."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from commands import control, execution, files, memory, processes
@@ -16,18 +16,26 @@ _ALL: tuple[CommandSpec, ...] = (
 )
 
 
-def catalogue(*, interactive: bool, disabled: Collection[str] = ()) -> Catalogue:
-    """The built-in commands but the disabled; ask_user only where somebody can answer.
+def catalogue(
+    *, interactive: bool, disabled: Collection[str] = (), own: Sequence[CommandSpec] = ()
+) -> Catalogue:
+    """The built-in commands and the user's `own` but the disabled; ask_user only where
+    somebody can answer.
 
     CommandError names an unknown name among the disabled. `finish` and `give_up` can't be
     left out: a run could never end.
     """
-    names = [spec.name for spec in _ALL]
+    names = [spec.name for spec in (*_ALL, *own)]
     for name in disabled:
         if name not in names or name in ("finish", "give_up"):
             near = get_close_matches(name, names, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise CommandError(f"There is no command {name!r} that can be left out.{hint}")
-    return Catalogue(
-        spec for spec in _ALL if spec.name not in disabled and (interactive or spec.effect != "ask")
-    )
+    ours = (spec for spec in _ALL if interactive or spec.effect != "ask")
+    return Catalogue(spec for spec in (*ours, *own) if spec.name not in disabled)
+
+
+def taken() -> dict[str, str]:
+    """Every name and alias of the built-in commands, with the command that it means."""
+    aliases = {alias: spec.name for spec in _ALL for alias in spec.aliases}
+    return aliases | {spec.name: spec.name for spec in _ALL}

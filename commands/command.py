@@ -56,7 +56,8 @@ class Result:
     `note` stands in the head line ("exit 1, 0.4 s"), `text` below it, whole: the agent
     caps what the model sees. `source` says whose words the text is: workspace, command,
     web, person, memory. `changed` and `read` are paths relative to the workspace. `notices`
-    are what the person must hear, too (something was moved out of the workspace).
+    are what the person must hear, too (something was moved out of the workspace). `rest`
+    stands behind the text only where the whole result is kept.
     """
 
     text: str = ""
@@ -68,6 +69,7 @@ class Result:
     read: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()  # instead of text
     notices: tuple[str, ...] = ()
+    rest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class CommandSpec:
     run: Callable[..., Result]
     aliases: tuple[str, ...] = ()
     argument_aliases: Mapping[str, str] = field(default_factory=dict)
+    own: bool = False  # the user's own: it runs outside the cage
 
     @property
     def signature(self) -> str:
@@ -138,7 +141,7 @@ def command(
         return CommandSpec(
             name=function.__name__,
             summary=(inspect.getdoc(function) or "").split("\n")[0],
-            arguments=tuple(_argument(p, hints[p.name]) for p in parameters),
+            arguments=tuple(argument_of(p, hints[p.name]) for p in parameters),
             effect=effect,
             run=function,
             aliases=tuple(aliases),
@@ -148,11 +151,14 @@ def command(
     return made
 
 
-def _argument(parameter: inspect.Parameter, hint: Any) -> Argument:
+def argument_of(parameter: inspect.Parameter, hint: Any) -> Argument:
+    """What a parameter takes by its type; TypeError for one that JSON can't give exactly."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        hint = next(h for h in typing.get_args(hint) if h is not type(None))
+        hints = [h for h in typing.get_args(hint) if h is not type(None)]
+        hint = hints[0] if len(hints) == 1 else hint
     if hint not in _KINDS:
-        raise TypeError(f"{parameter.name}: {hint} is not a type that a command can take")
+        said = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else hint
+        raise TypeError(f"{parameter.name}: {said} is not a type that a command can take")
     return Argument(parameter.name, _KINDS[hint], parameter.default is parameter.empty)
 
 

@@ -70,6 +70,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
         "Memory, commands and settings",
         (
             Option("--memory", "memory", "NAME|none", "long-term memory (this folder's own)"),
+            Option("--commands", "paths", "FILE.py", "commands of your own (repeatable)"),
             Option("--disable", "names", "NAME", "a command to leave out (repeatable)"),
             Option("--env-file", "path", "F", "variables from F, in place of the folder's .env"),
             Option("--config", "path", "F", "settings from F, in place of autoagent.toml"),

@@ -56,6 +56,7 @@ DEFAULTS: Mapping[str, Any] = {
     "dry_run": False,
     "memory": None,
     "disable": (),
+    "commands": (),
     "output_format": "text",
     "answer_schema": None,
     "output": None,
@@ -133,6 +134,7 @@ class Settings:
     dry_run: bool
     memory: str | None  # a name for `places.memory`; None: no long-term memory
     disable: tuple[str, ...]
+    commands: tuple[Path, ...]  # real paths of files
     output_format: Literal["text", "json", "stream-json"]
     answer_schema: Path | None
     output: Path | None
@@ -192,6 +194,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], *, cwd: Path) 
     values["protect"] = tuple(_inside(path, workspace) for path in values["protect"])
     for key in ("allow_read", "allow_write"):
         values[key] = tuple(_beside(path, places, key) for path in values[key])
+    values["commands"] = tuple(_commands_file(path, workspace) for path in values["commands"])
     values["command_limits"] = CommandLimits(
         processes=values.pop("command_processes"),
         memory_share=values.pop("command_memory"),
@@ -378,6 +381,22 @@ def _beside(path: Path, places: Places, key: str) -> Path:
             f"{option} {str(path)!r} would open autoagent's own folder {str(own)!r} to commands; "
             "name a narrower path."
         )
+    return real
+
+
+def _commands_file(path: Path, workspace: Path) -> Path:
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise ConfigError(
+            f"--commands {str(path)!r}: there is no such file; see docs/own-commands.md."
+        ) from None
+    for each in (path, *path.parents):
+        if each.is_symlink() and each.parent.resolve().is_relative_to(workspace):
+            raise ConfigError(
+                f"--commands {str(path)!r} passes a link in the workspace, which the agent could "
+                f"turn elsewhere; name the file itself: {str(real)!r}."
+            )
     return real
 
 

@@ -26,6 +26,7 @@ _CAGE = _SETTINGS | {
     "sandbox",
     "unsafe",
 }
+_OWN = frozenset({"commands", "disable", "allow_write", "pass_env", "sandbox"})
 SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
     "demo": (
         "demo",
@@ -33,7 +34,7 @@ SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
         _SEEN | {"sandbox", "unsafe"},
     ),
     "trust": ("trust", "let this folder's .env and autoagent.toml count", _SETTINGS | _SEEN),
-    "commands": ("commands", "what the agent can do", _SETTINGS | _SEEN | {"disable"}),
+    "commands": ("commands", "what the agent can do", _SETTINGS | _SEEN | _OWN),
     "sandbox": ("sandbox -- CMD", "run CMD in the cage", _CAGE | _SEEN),
     "doctor": (
         "doctor",

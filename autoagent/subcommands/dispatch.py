@@ -9,7 +9,7 @@ from pathlib import Path
 from autoagent.configuration import settings as setting
 from autoagent.configuration import trust
 from autoagent.configuration.settings import Settings
-from autoagent.errors import ConfigError, StateError
+from autoagent.errors import StateError
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.output import Output, output_to, standard_error
 
@@ -33,7 +33,9 @@ def _run(
         case "trust":
             return _trust(settings, out)
         case "commands":
-            return _commands(settings, out)
+            from autoagent.subcommands.commands import commands
+
+            return commands(settings, environ, out)
         case "sessions":
             return _sessions(settings, out)
         case "memory":
@@ -65,20 +67,6 @@ def _trust(settings: Settings, out: Output) -> int:
         out.line(f"{settings.workspace} has neither {' nor '.join(trust.FILES)}.")
         return 0
     out.line(f"Trusted as they are now in {settings.workspace}: {', '.join(names)}.")
-    return 0
-
-
-def _commands(settings: Settings, out: Output) -> int:
-    from commands.builtin import catalogue
-    from commands.command import CommandError
-
-    try:
-        found = catalogue(interactive=True, disabled=settings.disable)
-    except CommandError as error:
-        raise ConfigError(f"--disable: {error}") from error
-    for spec in found:
-        out.line(f"{spec.signature}")
-        out.line(f"    {spec.effect}: {spec.summary or 'as its name says'}")
     return 0
 
 
