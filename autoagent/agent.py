@@ -20,6 +20,7 @@ from autoagent.events import (
     Stopped,
     Verified,
 )
+from autoagent.inbox import Inbox
 from autoagent.longterm.memory import LongTerm, asked_ahead, text_of, words_of
 from autoagent.model import Cancelled, Model, ModelFault, Usage
 from autoagent.reading import MOST_REFUSALS, read
@@ -53,6 +54,7 @@ class Agent:
     proof: Proof
     cancel: Cancel
     person: Person | None
+    inbox: Inbox
     holds_secret: Callable[[str], str | None]
     embedding_faults: int = 0  # in a row, in this run
 
@@ -101,9 +103,18 @@ class Agent:
             yield [self._fed(words)] if words else []
         if self.person is not None:
             yield [self._fed(words) for words in self.person.heard()]
+        yield from self._told()
 
-    def _fed(self, words: str) -> Fed:
-        return Fed(self.runner.clean(words))
+    def _told(self) -> Turn:
+        """What others said meanwhile by `autoagent tell`. A message goes only when its event
+        is on disk; one that was left by a crash in between is known by its name."""
+        for name in self.inbox.names():
+            if name not in self.state.told:
+                yield [self._fed(self.inbox.read(name).text, name)]
+            self.inbox.remove(name)
+
+    def _fed(self, words: str, told: str = "") -> Fed:
+        return Fed(self.runner.clean(words), told)
 
     def _think(self) -> Turn:
         state, step = self.state, self.state.step + 1
@@ -232,6 +243,8 @@ class Agent:
         if forbidden or (not pending.decided and self._needs_person(spec, pending)):
             yield from self._ask(pending, spec, forbidden)
             return
+        if spec.effect == "end" and (yield from self._is_spoken_to(pending)):
+            return
         if spec.name == "finish" and self.state.answer_schema is not None:
             fits = held(self.state.answer_schema, args["answer"], self.cancel)
             if isinstance(fits, Result):
@@ -320,6 +333,9 @@ class Agent:
                 return
         if self.proof.command_lines:
             yield self.runner.after(pending.step)
+            # The proofs may have taken minutes.
+            if (yield from self._is_spoken_to(pending)):
+                return
         verified = True if self.proof.command_lines else None
         yield [self._executed(pending, "finish", {}, Result(args["answer"], note="done"))]
         raise Ended(Stopped("done", 0, args["answer"], verified, elapsed_s=self.caller.elapsed_s))
@@ -330,6 +346,17 @@ class Agent:
         stopped = Stopped("refused", 6, "") if refused else Stopped("gave_up", 3, "")
         elapsed_s = self.caller.elapsed_s
         raise Ended(replace(stopped, answer=args["reason"], elapsed_s=elapsed_s))
+
+    def _is_spoken_to(self, pending: Pending) -> Generator[Sequence[Event], None, bool]:
+        """Whether somebody said something since the reply: then it isn't the end yet, for
+        the next prompt would never be."""
+        yield from self._told()
+        if all(after < pending.step for after, _ in self.state.said):
+            return False
+        note = "not accepted: the user has said something since"
+        command = pending.reply.command
+        yield [self._executed(pending, command.name, {}, Result(note=note, ok=False))]
+        return True
 
     def _not_run(
         self, pending: Pending, note: str, text: str = "", *, refused: bool = False

@@ -5,6 +5,7 @@ import os
 import select
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,7 @@ from autoagent.answer_schema import read_schema
 from autoagent.configuration import places, trust
 from autoagent.configuration import settings as setting
 from autoagent.configuration.settings import Settings
+from autoagent.configuration.values import from_text
 from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.events import SCHEMA_VERSION, Stopped
 from autoagent.outlets import Outlets
@@ -30,6 +32,7 @@ from commands.cancel import Cancel
 
 if TYPE_CHECKING:
     from autoagent.session import Session
+    from autoagent.starting import Inputs
     from autoagent.terminal.interactive import Terminal
 
 _SILENCE_S = 300.0
@@ -45,7 +48,7 @@ def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = None
     outlets = Outlets(environ)
     try:
-        found = _session_meant(given, environ)
+        found = _earlier(given, environ)
         settings = setting.load(given, environ, cwd=Path.cwd())
         outlets.open(settings)
         return _run(given, environ, settings, found, outlets)
@@ -60,11 +63,22 @@ def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         outlets.close()
 
 
-def _session_meant(given: argparse.Namespace, environ: Mapping[str, str]) -> "sessions.Kept | None":
-    """The session of --resume; it brings its workspace along."""
-    wanted = given.resume if given.resume is not None else environ.get("AUTOAGENT_RESUME") or None
-    if wanted is None:
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """The session that a run goes on with, or begins a branch of, after that step."""
+
+    session: "sessions.Kept"
+    is_branched: bool
+    step: int | None
+
+
+def _earlier(given: argparse.Namespace, environ: Mapping[str, str]) -> _Earlier | None:
+    """The session of --resume or --fork; it brings its workspace along."""
+    meant = _meant(given, environ)
+    if meant is None:
         return None
+    option, text = meant
+    wanted, step = from_text("branch", text, option) if option == "--fork" else (text, None)
     cwd = Path.cwd()
     named = given.workspace or environ.get("AUTOAGENT_WORKSPACE")
     folder = Path(named).resolve() if named else cwd
@@ -75,14 +89,28 @@ def _session_meant(given: argparse.Namespace, environ: Mapping[str, str]) -> "se
             f"{str(folder)!r}; leave --workspace out."
         )
     given.workspace = found.started.workspace
-    return found
+    return _Earlier(found, option == "--fork", step)
+
+
+def _meant(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """--resume or --fork with its value, typed rather than of the environment; None: neither."""
+    typed = {"--fork": given.fork, "--resume": given.resume}
+    variables = {"--fork": "AUTOAGENT_FORK", "--resume": "AUTOAGENT_RESUME"}
+    usual = {option: environ.get(name) or None for option, name in variables.items()}
+    for values in (typed, usual):
+        found = [(option, text) for option, text in values.items() if text is not None]
+        if len(found) > 1:
+            raise ConfigError("--fork begins a new session, --resume goes on with one: give one.")
+        if found:
+            return found[0]
+    return None
 
 
 def _run(
     given: argparse.Namespace,
     environ: Mapping[str, str],
     settings: Settings,
-    found: "sessions.Kept | None",
+    found: _Earlier | None,
     outlets: Outlets,
 ) -> int:
     out = standard_error(settings.color, environ, plain=settings.plain)
@@ -92,7 +120,7 @@ def _run(
     if settings.interactive and not at_terminal:
         raise ConfigError("--interactive needs a terminal on standard input, output and error.")
     if found and settings.reads_stdin:
-        raise ConfigError("`-` goes with a new session: leave it out, or leave --resume out.")
+        raise ConfigError("`-` goes with a new session: leave it out, or --resume and --fork.")
     if found and settings.ai_settings:
         raise ConfigError("--ai-settings goes with a new session; give this one a --goal.")
     one_shot = settings.one_shot or settings.continuous or not at_terminal
@@ -108,7 +136,7 @@ def _run(
         if not goals:
             raise ConfigError('There is no goal. Say what is to be reached: --goal "…".')
 
-    from autoagent.starting import Inputs, resume, start
+    from autoagent.starting import Inputs
 
     if not settings.quiet:
         out.status("starting…")
@@ -124,10 +152,22 @@ def _run(
     # From here on there is something to end in order.
     with Signals(inputs.cancel, person.leave if person else lambda: None):
         try:
-            session = resume(inputs, found) if found else start(inputs, goals)
+            session = _begun(inputs, goals, found)
         finally:
             out.write("")  # ends the passing line
         return _follow(session, [view, *outlets.views(out)], person, settings, out, outlets)
+
+
+def _begun(inputs: "Inputs", goals: list[str], found: _Earlier | None) -> "Session":
+    from autoagent.starting import resume, start
+
+    if found is None:
+        return start(inputs, goals)
+    if not found.is_branched:
+        return resume(inputs, found.session)
+    from autoagent.forking import fork
+
+    return fork(inputs, found.session, found.step)
 
 
 def _at_terminal(out: Output) -> bool:

@@ -76,6 +76,14 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Forked:
+    """The session begins here: what stands before is another one's, up to that step of it."""
+
+    session: str  # that made the step
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Changed:
     """What was learned of the model in the middle; None: as it was."""
 
@@ -252,6 +260,7 @@ class Fed:
     """A person's words to the agent."""
 
     text: str
+    told: str = ""  # the message's name, when they came by `autoagent tell`
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +300,7 @@ class Stopped:
 Event = (
     Started
     | Resumed
+    | Forked
     | Changed
     | Recalled
     | Reserved

@@ -115,6 +115,14 @@ def of_resumed(event: Resumed, goals_before: int) -> str:
     return f"[the user goes on with a new goal; what was reached stays reached]\n{lines}\n{END}"
 
 
+def of_forked() -> str:
+    """What a branch must know that the history above doesn't show."""
+    return (
+        "[the user goes on from here on a branch of this conversation; files were not taken "
+        "back: they may have changed since, so look before you rely on what stands above]"
+    )
+
+
 def of_schema(event: Resumed) -> str:
     """What the answer must be from now on."""
     return f"[from now on the {must_fit(event.answer_schema)}]"

@@ -19,6 +19,7 @@ from autoagent.digesting import Digester
 from autoagent.ending import Proof
 from autoagent.errors import AutoAgentError
 from autoagent.events import Event, Stopped
+from autoagent.inbox import INBOX, Inbox
 from autoagent.journal import Entry, Journal
 from autoagent.longterm.memory import LongTerm
 from autoagent.model import Model
@@ -222,6 +223,7 @@ class Session:
             proof=Proof(state.verify, parts.cage, self.cancel, timeout_s, parts.redactor.clean),
             cancel=self.cancel,
             person=person,
+            inbox=Inbox(self.folder / INBOX),
             holds_secret=parts.redactor.holds,
         )
 

@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,10 +15,14 @@ from typing import Literal
 from autoagent.configuration.places import private_folder
 from autoagent.errors import ConfigError, StateError
 from autoagent.events import Started
+from autoagent.holder import LOCK, birth_of
 from autoagent.journal import first_of, load
 from commands.atomic import UNSUPPORTED, synced
 
 JOURNAL = "journal.jsonl"
+
+_LOOKS = 3
+_LOOK_S = 0.01
 
 
 def new_id() -> str:
@@ -95,12 +100,12 @@ Need = Literal["locks", "fsync"]
 class Lock:
     """Held while a process works on a session; gone with the process, however it ends.
 
-    `lacks` names what the file system of the folder doesn't know. Without locks nothing
-    is held.
+    The file says which process that is (see `holder.py`). `lacks` names what the file
+    system of the folder doesn't know. Without locks nothing is held.
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / "lock"
+        path = folder / LOCK
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -108,7 +113,8 @@ class Lock:
         try:
             locks = _locked(self._file)
         except OSError as error:
-            holder = os.read(self._file, 20).decode("ascii", "replace").strip()
+            named = os.read(self._file, 40).decode("ascii", "replace").split()
+            holder = named[0] if named else ""
             os.close(self._file)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise StateError(f"{path} can't be locked: {error.strerror}.") from error
@@ -117,20 +123,28 @@ class Lock:
                 "ends, or end it, then try again."
             ) from None
         os.ftruncate(self._file, 0)
-        os.write(self._file, f"{os.getpid()}\n".encode())
+        os.write(self._file, f"{os.getpid()} {birth_of(os.getpid())}\n".encode())
         lacks: list[Need] = [] if locks else ["locks"]
         self.lacks = tuple(lacks if synced(self._file) else [*lacks, "fsync"])
 
     def release(self) -> None:
+        with suppress(OSError):  # a full disk; then it names a process that is gone
+            os.ftruncate(self._file, 0)
         os.close(self._file)
 
 
 def _locked(descriptor: int) -> bool:
     """False where the file system knows no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in UNSUPPORTED:
-            raise
-        return False
+    for left in reversed(range(_LOOKS)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in UNSUPPORTED:
+                return False
+            if not left:
+                raise
+            # Whoever only looks whether it is held has it for less than this.
+            time.sleep(_LOOK_S)
+        else:
+            break
     return True

@@ -155,8 +155,8 @@ def _removed_unless_begun(folder: Path) -> Iterator[None]:
         raise
 
 
-def resume(inputs: Inputs, found: sessions.Kept) -> Session:
-    """A session that goes on: the fold of its journal, and what is new in this run."""
+def resume(inputs: Inputs, found: sessions.Kept, said: Sequence[str] = ()) -> Session:
+    """A session that goes on: its journal's fold, and this run's news, with lines for a person."""
     settings = inputs.settings
     learned = _learned(settings)
     with ExitStack() as stack:
@@ -171,7 +171,8 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
             )
         settings = guarded(_as_before(settings, state))
         pick = chosen(settings, learned)
-        model = stack.enter_context(make_model(settings, pick, found.folder.name, learned))
+        # The provider's cache knows a branch's beginning by the session that made it.
+        model = stack.enter_context(make_model(settings, pick, state.maker(1), learned))
         count = counter_for(pick.model, inputs.environ)
         if settings.sources["answer_schema"] != "--answer-schema":
             inputs = replace(inputs, answer_schema=state.answer_schema)
@@ -195,7 +196,7 @@ def resume(inputs: Inputs, found: sessions.Kept) -> Session:
             answer_schema=inputs.answer_schema,
             version=__version__,
         )
-        notices = [*pick.notices, *settings.notices, *notices]
+        notices = [*said, *pick.notices, *settings.notices, *notices]
         hosts = reachable(parts.way, parts.cage, before=state.noticed)
         more = new_to(state, parts.catalogue)
         first: list[Event] = [resumed, *_noticed(notices), *hosts, *more]

@@ -13,6 +13,7 @@ from autoagent.events import (
     Executed,
     Executing,
     Fed,
+    Forked,
     Limits,
     Memo,
     Noticed,
@@ -107,6 +108,7 @@ class State:
     """The fold of a journal. `apply` is the only way it changes."""
 
     started: Started | None = None
+    origins: list[tuple[Forked, int]] = field(default_factory=list)  # and words said before
     goals: tuple[str, ...] = ()
     model: str = ""
     limits: Limits = field(default_factory=lambda: Limits(0, 0))
@@ -127,6 +129,7 @@ class State:
     misread: int = 0  # those of them in a row whose form was wrong
     past: list[Past] = field(default_factory=list)
     said: list[tuple[int, str]] = field(default_factory=list)  # by the person: after step, words
+    told: set[str] = field(default_factory=set)  # names of messages that were read
     plan: tuple[str, ...] = ()
     recalled: dict[int, tuple[int, Memo]] = field(default_factory=dict)  # in the window: after step
     recalled_step: int = -1  # the step before whose call memory was asked
@@ -149,6 +152,8 @@ class State:
                 self._start(event)
             case Resumed():
                 self._resume(event)
+            case Forked():
+                self._fork(event)
             case Changed():
                 self._change(event)
             case Recalled():
@@ -182,6 +187,7 @@ class State:
                 self._cut(event)
             case Fed():
                 self.said.append((self.step, event.text))
+                self.told |= {event.told} - {""}
                 self._say(observation.of_fed(event), "words")
             case Noticed():
                 self.noticed |= {event.key} - {""}
@@ -196,6 +202,12 @@ class State:
                 self._settle(event.usage)
                 self.stopped = event
                 self.spent.elapsed_s = event.elapsed_s
+
+    def maker(self, step: int) -> str:
+        """The session that made that step: this one, or where a branch has it from."""
+        assert self.started is not None
+        of = (origin.session for origin, _ in self.origins if step <= origin.step)
+        return next(of, self.started.session)
 
     @property
     def committed(self) -> Spent:
@@ -241,6 +253,13 @@ class State:
             self._say(observation.of_schema(event), "words")
         self.answer_schema = event.answer_schema
         self.goals += event.goals
+
+    def _fork(self, event: Forked) -> None:
+        self.origins.append((event, len(self.said)))
+        # "Always in this session" was said of another one.
+        self.always.clear()
+        self.free_steps = 0
+        self._say(observation.of_forked())
 
     def _change(self, event: Changed) -> None:
         self.window = event.window or self.window

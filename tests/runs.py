@@ -16,6 +16,7 @@ from autoagent.configuration.secrets import Redactor
 from autoagent.digesting import Digester
 from autoagent.ending import Proof
 from autoagent.events import Event, Limits, Resumed, Started
+from autoagent.inbox import INBOX, Inbox
 from autoagent.journal import Disk, Journal, load
 from autoagent.longterm.memory import LongTerm
 from autoagent.model import (
@@ -147,6 +148,7 @@ class Run:
         self.folder = folder / session
         self.path = self.folder / "journal.jsonl"
         self.store = folder / "checkpoints"
+        self.inbox = Inbox(self.folder / INBOX)
         self.cancel = Cancel()
         self.model = model or Scripted(answers, window=window)
         for each in (self.workspace, self.folder):
@@ -255,6 +257,7 @@ class Run:
             proof=Proof(self._verify, cage, self.cancel, 20.0, clean),
             cancel=self.cancel,
             person=self._person,
+            inbox=self.inbox,
             holds_secret=self._redactor.holds,
         )
 

@@ -106,7 +106,7 @@ def test_wrong_usage_is_one_line_that_names_what_is_right(argv: list[str], said:
     assert refusal(*argv) == said
 
 
-@pytest.mark.parametrize("option", ["--fork=x", "--role=x", "--mod"])
+@pytest.mark.parametrize("option", ["--role=x", "--mod"])
 def test_options_that_are_not_there_are_refused(option: str) -> None:
     """What silently did nothing would be taken for done; a shortened name may change meaning."""
     assert refusal(option).startswith(f"There is no option '{option.split('=')[0]}'")

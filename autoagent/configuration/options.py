@@ -18,6 +18,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
             Option(
                 "--resume", "resume", "[ID]", "go on with a session (the newest of this folder)"
             ),
+            Option("--fork", "branch", "ID[@STEP]", "a branch of a session, after its last step"),
             Option("--verify", "lines", "CMD", "only if CMD succeeds, it is done (repeatable)"),
         ),
     ),
@@ -237,9 +238,9 @@ def _check_subcommand(given: argparse.Namespace, *, separated: bool) -> None:
     if wrong:
         said = f", not {' '.join(words)!r:.60}" if words else ""
         forms = ", ".join(name + arguments for name, (arguments, *_) in (actions or {}).items())
-        quoted = "; TEXT in quotes" if "TEXT" in forms else ""
-        more = f" ACTION: {forms}{quoted}." if actions else ""
-        raise ConfigError(f"Write `autoagent {usage}`{said}.{more}")
+        quoted = "; TEXT in quotes" if "TEXT" in f"{usage} {forms}" else ""
+        more = f" ACTION: {forms}" if actions else ""
+        raise ConfigError(f"Write `autoagent {usage}`{said}{'.' if actions else ''}{more}{quoted}.")
 
 
 def _unknown(word: str) -> str:

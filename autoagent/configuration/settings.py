@@ -84,7 +84,12 @@ _IN_SECONDS = ("max_time", "command_timeout", "model_timeout")
 _LIMITS = frozenset({"max_steps", "max_cost", "max_tokens", "max_time"})
 _OUTPUT = frozenset({"output_format", "quiet", "verbose", "color", "plain"})
 # These subcommands change nothing in the current folder, so it may be any.
-_ANYWHERE = frozenset({"demo", "commands", "sessions", "undo", "diff", "apply", "doctor", "config"})
+_ANYWHERE = frozenset(
+    {
+        *("demo", "commands", "sessions", "undo", "diff", "apply", "doctor", "config"),
+        *("tell", "stop"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

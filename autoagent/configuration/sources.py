@@ -53,7 +53,10 @@ KIND = {key: option.kind for key, option in OPTIONS.items()}
 KIND |= {key: kind for key, (kind, _) in _VARIABLES_ONLY.items()}
 # What names one run, or decides which files are read, can't stand in such a file.
 _NOT_IN_FILES = frozenset(
-    {"goal", "goal_file", "resume", "workspace", "config", "env_file", "ai_settings"}
+    {
+        *("goal", "goal_file", "resume", "fork", "workspace", "config", "env_file"),
+        "ai_settings",
+    }
 )
 
 

@@ -14,6 +14,7 @@ OWN: dict[str, tuple[Option, ...]] = {
 """Of a subcommand alone: what it does, not a setting."""
 
 _SEEN = frozenset({"quiet", "verbose", "color", "plain", "output_format"})
+_PLAIN = frozenset({"color", "plain"})
 _SETTINGS = frozenset({"workspace", "config", "env_file"})
 _CAGE = _SETTINGS | {
     "protect",
@@ -41,6 +42,8 @@ SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
         "is everything in place, and what to do",
         _CAGE | _SEEN | {"model", "base_url"},
     ),
+    "tell": ("tell ID TEXT", "say something to a running agent", _PLAIN),
+    "stop": ("stop ID", "end a running session in order", _PLAIN),
     "undo": ("undo [ID]", "take back the last change of a session", _SETTINGS | _SEEN),
     "diff": ("diff [ID]", "what a session changed", _SETTINGS | _SEEN),
     "apply": ("apply ID", "bring in what a dry run changed", _SETTINGS | _SEEN),
@@ -56,6 +59,8 @@ SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
 """By name: how it is written, what it does, the options that go with it; None: all."""
 
 WORDS = {
+    "tell": (2, 2),
+    "stop": (0, 1),
     "undo": (0, 1),
     "diff": (0, 1),
     "apply": (1, 1),

@@ -151,6 +151,13 @@ def _share(text: str) -> float:
     return share
 
 
+def _branch(text: str) -> tuple[str, int | None]:
+    parts = re.fullmatch(r"([^@]+)(?:@0*([1-9][0-9]{0,8}))?", text)
+    if parts is None:
+        raise ValueError
+    return printable(parts[1]), int(parts[2]) if parts[2] else None
+
+
 def _bytes(text: str) -> int:
     parts = re.fullmatch(r"([0-9]{1,15})([KMGT]?)", text)
     if parts is None or not int(parts[1]):
@@ -208,6 +215,7 @@ KINDS: Mapping[str, Kind] = {
     "key": Kind(_key, "a key of visible ASCII characters"),
     "lines": Kind(_text, "a text"),
     "resume": Kind(printable, "the name of a session"),
+    "branch": Kind(_branch, "a session's ID, or ID@STEP with a step's number from 1 on"),
     "path": Kind(_path, "a path"),
     "paths": Kind(_path, "a path"),
     "inside": Kind(_path, "a path in the workspace"),

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from autoagent.errors import StateError
-from autoagent.events import Memo, Recalled, Stopped
+from autoagent.events import Forked, Memo, Recalled, Stopped
 from autoagent.history import RESULT_SHARE
 from autoagent.longterm.outcome import KEPT, outcome_of
 from autoagent.longterm.pieces import PIECE, pieces
@@ -37,12 +37,20 @@ person deleted stays deleted, and memory that was off stays empty."""
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A text that is to be kept, and where it belongs in its session."""
+    """A text that is to be kept, and where it belongs.
+
+    What a branch has from another session belongs to that one: kept by both it stands once.
+    """
 
     text: str
     source: str
+    session: str
     step: int
     part: int
+
+    @property
+    def place(self) -> tuple[str, int, int, str]:
+        return self.session, self.step, self.part, self.source
 
 
 class LongTerm:
@@ -60,7 +68,8 @@ class LongTerm:
         self._notes = 0
         self._window = 0
         self._kept_to: int | None = None
-        self._own_words = 0
+        self._origins: Sequence[Forked] = ()
+        self._heard: set[tuple[str, int, int, str]] = set()
         self.vectors: Mapping[str, Sequence[float]] = {}
         self.model = ""
 
@@ -75,56 +84,65 @@ class LongTerm:
         self._notes = 0
         self._visible_from = state.cut_step + 1
         self._window = state.window
+        self._origins = [origin for origin, _ in state.origins]
+        self._heard = {piece.place for piece in self._words(state)}
 
     def due(self, state: State) -> list[Piece]:
         """What of the steps and of the person's words isn't in the store yet."""
         since = max(0, state.step - _LOOK_BACK) if self._kept_to is None else self._kept_to
         steps = list(takewhile(lambda past: past.step >= since, reversed(state.past)))
         found = [
-            Piece(text_of(past), past.source, past.step, 0)
+            Piece(text_of(past), past.source, state.maker(past.step), past.step, 0)
             for past in reversed(steps)
             if past.name not in _OF_MEMORY
         ]
+        found += [piece for piece in self._words(state) if piece.step >= since]
+        self._kept_to = state.step
+        standing = {
+            (session, *place)
+            for session in {piece.session for piece in found}
+            for place in self._places(session, since)
+        }
+        return [each for each in found if each.place not in standing]
+
+    def _places(self, session: str, since: int) -> set[tuple[int, int, str]]:
+        with _told_to_the_person():
+            return self._store.places(session, since)
+
+    def _words(self, state: State) -> Iterator[Piece]:
+        """What the person said, all of which stands in the prompt."""
         # From 1 on: part 0 is the step's result, whose words may be the person's as well.
         parts = Counter[int]()
-        for step, said in state.said:
+        for number, (step, said) in enumerate(state.said):
+            of = (origin.session for origin, words in state.origins if number < words)
+            session = next(of, self._session)
             for text in pieces(said):
                 parts[step] += 1
-                found += [Piece(text, "person", step, parts[step])] if step >= since else []
-        self._own_words = parts.total()
-        self._kept_to = state.step
-        with _told_to_the_person():
-            standing = self._store.places(self._session, since)
-        return [each for each in found if (each.step, each.part, each.source) not in standing]
+                yield Piece(text, "person", session, step, parts[step])
 
     def outcome(self, stopped: Stopped, state: State) -> list[Piece]:
         """How the run ended, where that says something of the work."""
         if stopped.status not in KEPT:
             return []
         texts = pieces(outcome_of(stopped, state))
-        return [Piece(text, "outcome", state.step, part) for part, text in enumerate(texts)]
+        return [
+            Piece(text, "outcome", self._session, state.step, part)
+            for part, text in enumerate(texts)
+        ]
 
     def keep(self, due: Sequence[Piece], vectors: Mapping[str, Sequence[float]]) -> None:
         """Store them with their vectors by text; one that is there already stays as it is."""
         for each in due:
-            self._add(
-                each.text,
-                source=each.source,
-                step=each.step,
-                part=each.part,
-                vector=vectors.get(each.text),
-            )
+            self._add(each, vectors.get(each.text))
 
-    def _add(
-        self, text: str, *, source: str, step: int, part: int, vector: Sequence[float] | None
-    ) -> None:
+    def _add(self, piece: Piece, vector: Sequence[float] | None) -> None:
         with _told_to_the_person():
             self._store.add(
-                text,
-                source=source,
-                session=self._session,
-                step=step,
-                part=part,
+                piece.text,
+                source=piece.source,
+                session=piece.session,
+                step=piece.step,
+                part=piece.part,
                 time=time.time(),
                 vector=vector,
                 model=self.model if vector is not None else "",
@@ -132,15 +150,10 @@ class LongTerm:
 
     def remember(self, text: str) -> None:
         """As a command: keep the model's own note."""
-        for piece in pieces(text):
+        for each in pieces(text):
             self._notes += 1
-            self._add(
-                piece,
-                source="note",
-                step=self._step,
-                part=self._notes,
-                vector=self.vectors.get(piece),
-            )
+            piece = Piece(each, "note", self._session, self._step, self._notes)
+            self._add(piece, self.vectors.get(each))
 
     def recall(self, query: str) -> str:
         """As a command: the nearest memories but those that stand in the window."""
@@ -176,25 +189,40 @@ class LongTerm:
         return Memo(hit.memory.id, line, round(hit.score, 4), dense, round(hit.words, 4))
 
     def _nearest(self, query: str, vector: Sequence[float] | None) -> list["Hit"]:
+        most = NEAREST + len(self._heard) + self._inherited()
         with _told_to_the_person():
             hits = self._store.nearest(
                 query,
                 vector=vector,
                 model=self.model if vector is not None else "",
-                k=NEAREST + self._own_words,
+                k=most,
                 hidden=(self._session, self._visible_from),
             )
         return [hit for hit in hits if not self._is_in_the_prompt(hit.memory)][:NEAREST]
 
+    def _inherited(self) -> int:
+        """How many rows of other sessions at most stand in the window of a branch."""
+        since = self._visible_from
+        return sum(len(self._places(origin.session, since)) for origin in self._origins)
+
     def _is_in_the_prompt(self, memory: "Memory") -> bool:
-        """The person's words never leave it."""
-        return memory.session == self._session and memory.source == "person" and memory.part > 0
+        """The person's words never leave it; of its own steps the store left out the rest."""
+        if memory.source == "person" and memory.part > 0:
+            place = (memory.session, memory.step, memory.part, memory.source)
+            return place in self._heard
+        return self._is_inherited(memory) and memory.step >= self._visible_from
+
+    def _is_inherited(self, memory: "Memory") -> bool:
+        """Whether it is of a step that this branch has from another session."""
+        of = (origin.session for origin in self._origins if memory.step <= origin.step)
+        return memory.session == next(of, None)
 
     def _line(self, hit: "Hit", most: int) -> str:
         """Whose words, when, and the text on one line."""
         memory = hit.memory
         day = datetime.fromtimestamp(memory.time, UTC).date()
-        where = f"step {memory.step}" if memory.session == self._session else f"{day}"
+        own = memory.session == self._session or self._is_inherited(memory)
+        where = f"step {memory.step}" if own else f"{day}"
         text = " ".join(memory.text.split())
         return f"{where}, {memory.source}: {text[:most]}"
 

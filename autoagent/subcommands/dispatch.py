@@ -44,6 +44,14 @@ def _run(
             return memory_command.run(given.words, given.session, settings, out)
         case "undo" | "diff" | "apply":
             return _taking_back(given, settings, out)
+        case "tell":
+            from autoagent.subcommands import speaking
+
+            return speaking.tell(settings, given.words[0], given.words[1], out)
+        case "stop":
+            from autoagent.subcommands import speaking
+
+            return speaking.stop(settings, given.words[0] if given.words else "", out)
         case "doctor":
             from autoagent.subcommands.doctor import doctor
 

@@ -12,6 +12,7 @@ from autoagent.events import (
     Executed,
     Executing,
     Fed,
+    Forked,
     Memo,
     Noticed,
     Recalled,
@@ -94,7 +95,9 @@ class Plain:
                 self._out.write("")  # ends the passing line
             case Undone():
                 self._undone(event)
-            case Recalled() | Reserved() | Decided() | Fed() | Checkpointed():
+            case Fed(told=told_by) if told_by:
+                self._fed(event)
+            case Recalled() | Reserved() | Decided() | Fed() | Checkpointed() | Forked():
                 pass  # of no interest, or typed by the person
 
     def _note(self, text: str) -> None:
@@ -195,6 +198,11 @@ class Plain:
             self._warn(f"The agent was told: {event.text}.")
         else:
             self._note(event.text)
+
+    def _fed(self, event: Fed) -> None:
+        """Words that came by `autoagent tell`: whoever watches didn't type them."""
+        self._note("The agent is told:")
+        self._excerpt(event.text)
 
     def _changed(self, event: Changed) -> None:
         if event.window is not None:
