@@ -4,6 +4,7 @@ import argparse
 import os
 import select
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -136,6 +137,7 @@ def _run(
         if not goals:
             raise ConfigError('There is no goal. Say what is to be reached: --goal "…".')
 
+    _make_room(settings, found, out)
     from autoagent.starting import Inputs
 
     if not settings.quiet:
@@ -170,6 +172,15 @@ def _begun(inputs: "Inputs", goals: list[str], found: _Earlier | None) -> "Sessi
     return fork(inputs, found.session, found.step)
 
 
+def _make_room(settings: Settings, found: "_Earlier | None", out: Output) -> None:
+    """Once a day: what is kept longer than it is to be goes; said only if something went."""
+    from autoagent.sessions.retention import make_room
+
+    said = make_room(settings, time.time(), {found.session.folder.name} if found else set())
+    if said and not settings.quiet:
+        out.line(said, "dim")
+
+
 def _at_terminal(out: Output) -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and out.is_terminal
 
@@ -192,6 +203,7 @@ def _follow(
     outlets: Outlets,
 ) -> int:
     """Show the run to its end, answer its questions, give its answer and receipt."""
+    from autoagent.sessions.summary import note_end
     from autoagent.terminal.receipt import receipt, result_object
 
     results = StandardOutput(session.cancel)
@@ -200,6 +212,7 @@ def _follow(
     state = views[0].state
     try:
         _show(session, views, person, results if settings.output_format == "stream-json" else None)
+        note_end(state, session.journal)
     except AutoAgentError as error:
         # Not in the journal, which may be what failed.
         elapsed_s = state.spent.elapsed_s

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from autoagent.errors import StateError
-from autoagent.events import SCHEMA_VERSION, Event, MalformedEvent, Started, from_dict, to_dict
+from autoagent.event_json import MalformedEvent, from_dict, to_dict
+from autoagent.events import SCHEMA_VERSION, Event, Started
 from commands.atomic import synced
 
 
@@ -66,33 +67,57 @@ def hash_of(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()[:16]
 
 
+class NewerVersion(StateError):
+    """A journal that a newer autoagent wrote."""
+
+
+class Reading:
+    """A journal read as far as it goes, and further as it grows; each line is checked against
+    the one before. `hash` is that of the last whole line, `size_bytes` where it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.hash = ""
+        self.size_bytes = 0
+        self.torn_bytes = 0  # of a line behind it that isn't finished
+        self._number = 0
+
+    def more(self) -> list[Entry]:
+        """The entries that were added since. StateError names file and line of any damage."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.size_bytes)
+                lines = file.read().split(b"\n")
+        except OSError as error:
+            raise StateError(f"{self.path} can't be read: {error.strerror}.") from error
+        self.torn_bytes = len(lines.pop())
+        return [self._checked(line) for line in lines]
+
+    def _checked(self, line: bytes) -> Entry:
+        try:
+            entry = _entry(line)
+            if (entry.number, entry.previous) != (self._number, self.hash):
+                raise MalformedEvent("a line before it is missing or was changed")
+        except MalformedEvent as error:
+            raise StateError(
+                f"{self.path}, line {self._number + 1} is damaged: {error}. The file was left as "
+                "it is; a copy of it, cut before that line, can be resumed."
+            ) from error
+        self._number += 1
+        self.size_bytes += len(line) + 1
+        self.hash = hash_of(line + b"\n")
+        return entry
+
+
 def load(path: Path) -> Loaded:
     """Every entry of the journal at path, the chain of numbers and hashes checked.
 
     An unfinished last line is left out and counted. StateError names file and line of
     any other damage, and the file stays as it is.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StateError(f"{path} can't be read: {error.strerror}.") from error
-    lines = data.split(b"\n")
-    torn = lines.pop()
-    entries: list[Entry] = []
-    previous = ""
-    for number, line in enumerate(lines):
-        try:
-            entry = _entry(line)
-            if (entry.number, entry.previous) != (number, previous):
-                raise MalformedEvent("a line before it is missing or was changed")
-        except MalformedEvent as error:
-            raise StateError(
-                f"{path}, line {number + 1} is damaged: {error}. The file was left as it is; "
-                "a copy of it, cut before that line, can be resumed."
-            ) from error
-        entries.append(entry)
-        previous = hash_of(line + b"\n")
-    return Loaded(tuple(entries), previous, len(data) - len(torn), len(torn))
+    reading = Reading(path)
+    entries = tuple(reading.more())
+    return Loaded(entries, reading.hash, reading.size_bytes, reading.torn_bytes)
 
 
 def first_of(path: Path) -> Started | None:
@@ -112,7 +137,7 @@ def _entry(line: bytes) -> Entry:
             raise MalformedEvent("not an object")
         version = data.get("schema_version", SCHEMA_VERSION)
         if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise StateError(
+            raise NewerVersion(
                 f"This session was written by a newer autoagent (journal version {version}, "
                 f"this one reads {SCHEMA_VERSION}): update autoagent to go on with it."
             )
@@ -144,6 +169,10 @@ class Journal:
                 _sync_folder(path.parent)
         except OSError as error:
             raise StateError(f"{path} can't be written: {error.strerror}.") from error
+
+    @property
+    def size_bytes(self) -> int:
+        return self._size
 
     def append(self, events: Iterable[Event]) -> list[Entry]:
         """Write the events and wait until they are on disk. All or none of them are kept:

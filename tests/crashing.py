@@ -20,7 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from autoagent.events import Event, Executed, Refused, Replied, Stopped, to_dict
+from autoagent.event_json import to_dict
+from autoagent.events import Event, Executed, Refused, Replied, Stopped
 from autoagent.journal import load
 from tests.runs import DONE, Mind, Run, bag_of_words, says
 

@@ -10,19 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoagent.events import (
-    SCHEMA_VERSION,
-    Event,
-    Executing,
-    MalformedEvent,
-    Replied,
-    Retried,
-    Started,
-    from_dict,
-    from_json,
-    to_dict,
-    to_json,
-)
+from autoagent.event_json import MalformedEvent, from_dict, from_json, to_dict, to_json
+from autoagent.events import SCHEMA_VERSION, Event, Executing, Replied, Retried, Started
 from autoagent.journal import Entry, line_of
 from autoagent.model import Usage
 

@@ -92,8 +92,7 @@ def test_a_subcommand_has_its_own_page() -> None:
         (["-v", "demo"], "'demo' comes first (autoagent demo …); as a goal, use --goal demo."),
         (["sandbox", "ls"], "Write `autoagent sandbox -- CMD`, not 'ls'."),
         (["sandbox", "--"], "Write `autoagent sandbox -- CMD`."),
-        (["sessions"], "Write `autoagent sessions ACTION`. ACTION: list."),
-        (["sessions", "lst"], "Write `autoagent sessions ACTION`, not 'lst'. ACTION: list."),
+        (["undo", "--to"], "--to needs a value: --to STEP (one that starts with -: --to=-x)."),
         (["demo", "now"], "Write `autoagent demo`, not 'now'."),
         (
             ["trust", "-g", "x"],
@@ -104,6 +103,16 @@ def test_a_subcommand_has_its_own_page() -> None:
 def test_wrong_usage_is_one_line_that_names_what_is_right(argv: list[str], said: str) -> None:
     """Not argparse's page of usage; surface.md: one line and exit 2."""
     assert refusal(*argv) == said
+
+
+def test_a_missing_action_is_answered_with_all_of_them() -> None:
+    """And one that is mistyped, too."""
+    actions = "ACTION: list, show [ID], follow [ID], replay [ID]"
+
+    assert refusal("sessions").startswith(f"Write `autoagent sessions ACTION`. {actions}")
+    assert refusal("sessions", "lst").startswith(
+        f"Write `autoagent sessions ACTION`, not 'lst'. {actions}"
+    )
 
 
 @pytest.mark.parametrize("option", ["--role=x", "--mod"])

@@ -14,7 +14,7 @@ from autoagent.configuration import options, settings
 from autoagent.configuration.ai_settings import parse as parse_ai_settings
 from autoagent.configuration.options import OPTIONS
 from autoagent.configuration.settings import DEFAULTS, Settings
-from autoagent.configuration.sources import VARIABLES
+from autoagent.configuration.sources import ALSO_IN_FILES, VARIABLES
 from autoagent.models.servers import LOCAL_PORTS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -28,6 +28,8 @@ _SAID = {
     "azure_version": "Azure's older interface, by its date",
     "azure_deployment": "the model's deployment on Azure",
     "azure_embedding_deployment": "that for memory",
+    "keep_days": "days that a session is kept after its last word; none: without end",
+    "keep_size": "bytes that sessions and checkpoints may take (5G); none: without limit",
     "command_timeout": "how long a command may run when the model doesn't say",
     "model_timeout": "how long the model may be silent",
     "command_cpu": "CPU time of each process of a command",
@@ -69,7 +71,7 @@ def table() -> str:
             continue
         names = ", ".join(name for name, of in VARIABLES.items() if of == key)
         said = OPTIONS[key].help.replace("|", "\\|") if key in OPTIONS else _SAID[key]
-        file = f"`{key}`" if key in OPTIONS else "-"
+        file = f"`{key}`" if key in OPTIONS or key in ALSO_IN_FILES else "-"
         lines.append(f"| {file} | {names} | {said} |")
     return "\n".join([*lines, ""])
 

@@ -9,8 +9,8 @@ from threading import Event
 
 import pytest
 
-from autoagent.holder import Holder, birth_of, holder_of
 from autoagent.sessions import Lock
+from autoagent.sessions.holder import Holder, birth_of, holder_of
 from tests.fake_openai import Answer, FakeOpenAI
 from tests.program import Done, Program, at_once, processes_with, says
 from tests.screens import ASKS, WRITE, at_terminal

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+from autoagent import locking
 from autoagent.configuration.places import private_folder
 from autoagent.errors import StateError
 
@@ -18,6 +19,8 @@ LARGE_BYTES = 1 << 20
 CHUNK_BYTES = 1 << 20
 _BATCH_BYTES = 32 << 20
 _BUSY_S = 30.0
+_FREEING_S = 60.0
+LOCK = "lock"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (
   id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, data BLOB);
@@ -69,7 +72,7 @@ class Objects:
         self.folder = folder
         self._large = folder / "large"
         try:
-            private_folder(self._large)
+            self._lock = _entered(folder)
         except StateError as error:
             raise CheckpointFault(str(error)) from error
         with told(f"The checkpoints in {folder} can't be opened"):
@@ -87,6 +90,8 @@ class Objects:
 
     def close(self) -> None:
         self.connection.close()
+        with suppress(OSError):  # closed before
+            os.close(self._lock)
 
     def begin(self) -> None:
         """Open a transaction, if none is open."""
@@ -177,6 +182,24 @@ class Objects:
                     yield piece
         except OSError as error:
             raise MissingContent(f"its content can't be read: {error.strerror}") from error
+
+
+def _entered(folder: Path) -> int:
+    """Hold the store together with its other users; nothing in it is freed meanwhile."""
+    with told(f"The checkpoints in {folder} can't be opened"):
+        while True:
+            private_folder(folder / "large")
+            path = folder / LOCK
+            try:
+                file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # the folder was freed as a whole just now
+            if not locking.take_within(file, _FREEING_S, shared=True):
+                os.close(file)
+                raise TimeoutError(errno.ETIMEDOUT, "another process is making room in it")
+            if locking.is_at(file, path):
+                return file
+            os.close(file)
 
 
 def write_sparsely(file: int, piece: bytes, at: int) -> int:

@@ -189,7 +189,8 @@ def _parser(own: tuple[Option, ...]) -> argparse.ArgumentParser:
     )
     parser.add_argument("-h", "--help", nargs=0, action=_Ask)
     parser.add_argument("--version", nargs=0, action=_Ask)
-    for option in (*OPTIONS.values(), *own):
+    # What a subcommand calls by the same name takes the place of the setting.
+    for option in {**OPTIONS, **{option.key: option for option in own}}.values():
         if option.kind == "flag":
             parser.add_argument(*option.flags, dest=option.key, action="store_true", default=None)
         elif option.kind == "resume":
@@ -220,7 +221,9 @@ def _read_text(given: argparse.Namespace) -> None:
 
 def _check_subcommand(given: argparse.Namespace, *, separated: bool) -> None:
     usage, _, keys = SUBCOMMANDS[given.command]
-    for key, option in OPTIONS.items():
+    own = {option.key for option in OWN.get(given.command, ())}
+    for key in sorted(OPTIONS.keys() - own):
+        option = OPTIONS[key]
         if keys is not None and getattr(given, key) is not None and key not in keys:
             flag = next(flag for flag in option.flags if flag.startswith("--"))
             page = f"autoagent {given.command} --help"
@@ -257,7 +260,8 @@ def _misused(error: argparse.ArgumentError) -> str:
     names = (error.argument_name or "").split("/")
     flag = next((name for name in names if name.startswith("--")), names[0])
     if "expected one argument" in error.message:
-        option = next(o for o in OPTIONS.values() if flag in o.flags)
+        every = (*OPTIONS.values(), *(option for own in OWN.values() for option in own))
+        option = next(o for o in every if flag in o.flags)
         odd = f"{flag}=-x"
         return f"{flag} needs a value: {flag} {option.metavar} (one that starts with -: {odd})."
     if "ignored explicit argument" in error.message:

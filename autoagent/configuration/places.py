@@ -38,7 +38,12 @@ class Places:
 
     def checkpoints(self, workspace: Path) -> Path:
         """The folder of a workspace's checkpoints."""
-        return self.state / "checkpoints" / workspace_name(workspace)
+        return self.all_checkpoints / workspace_name(workspace)
+
+    @property
+    def all_checkpoints(self) -> Path:
+        """One folder a workspace."""
+        return self.state / "checkpoints"
 
 
 def find(environ: Mapping[str, str], *, cwd: Path) -> Places:

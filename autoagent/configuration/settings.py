@@ -2,8 +2,6 @@
 
 import argparse
 import math
-import os
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from autoagent.configuration import ai_settings as auto_gpt
 from autoagent.configuration import azure, secrets, sources
 from autoagent.configuration.ai_settings import AISettings
+from autoagent.configuration.folders import (
+    beside,
+    check_workspace,
+    commands_file,
+    existing_folder,
+    inside,
+)
 from autoagent.configuration.places import Places, find, workspace_name
 from autoagent.configuration.sources import Layer
 from autoagent.configuration.values import printable
@@ -78,6 +83,8 @@ DEFAULTS: Mapping[str, Any] = {
     "command_output": 64 << 20,
     "command_scratch": 1 << 30,
     "model_timeout": 300.0,
+    "keep_days": 90,
+    "keep_size": 5_000_000_000,
     "local_ports": (11434, 1234, 8080, 8000),  # Ollama, LM Studio, llama.cpp, vLLM
 }
 _IN_SECONDS = ("max_time", "command_timeout", "model_timeout")
@@ -153,6 +160,8 @@ class Settings:
     command_limits: CommandLimits
     model_timeout_s: float
     local_ports: tuple[int, ...]
+    keep_days: int | None  # of sessions that nobody worked on; None: without end
+    keep_size: int | None  # bytes of sessions and checkpoints
     places: Places
     sources: Origin
     notices: tuple[str, ...]
@@ -180,7 +189,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], *, cwd: Path) 
     places = find(environ, cwd=cwd)
     typed = sources.typed(options, base=cwd)
     shell = sources.environment(environ, base=cwd)
-    workspace = _workspace(_first("workspace", [typed, shell], places), cwd)
+    workspace = existing_folder(_first("workspace", [typed, shell], places), cwd)
     if options.command not in _ANYWHERE:
         check_workspace(workspace, places)
     named = {key: _first(key, [typed, shell], places) for key in ("config", "env_file")}
@@ -196,10 +205,10 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], *, cwd: Path) 
         del values[key]
     goals, one_shot = _goals(typed, shell, options.text, places)
     goals = (*(profile.goals if profile else ()), *goals)
-    values["protect"] = tuple(_inside(path, workspace) for path in values["protect"])
+    values["protect"] = tuple(inside(path, workspace) for path in values["protect"])
     for key in ("allow_read", "allow_write"):
-        values[key] = tuple(_beside(path, places, key) for path in values[key])
-    values["commands"] = tuple(_commands_file(path, workspace) for path in values["commands"])
+        values[key] = tuple(beside(path, places, key) for path in values[key])
+    values["commands"] = tuple(commands_file(path, workspace) for path in values["commands"])
     values["command_limits"] = CommandLimits(
         processes=values.pop("command_processes"),
         memory_share=values.pop("command_memory"),
@@ -315,94 +324,6 @@ def _goal_from(file: Path) -> str:
     if not goal:
         raise ConfigError(f"--goal-file {str(file)!r} is empty; say what is to be reached.")
     return goal
-
-
-def _workspace(named: Path | None, cwd: Path) -> Path:
-    folder = cwd if named is None else named
-    try:
-        found = folder.stat()
-    except OSError as error:
-        raise ConfigError(
-            f"The workspace {str(folder)!r} can't be opened: {error.strerror}. "
-            "Make it, or name another folder with --workspace."
-        ) from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise ConfigError(f"The workspace {str(folder)!r} is a file; --workspace takes a folder.")
-    return folder.resolve()
-
-
-def check_workspace(workspace: Path, places: Places) -> None:
-    """ConfigError when no run may work in that folder; it must exist."""
-    shown = repr(str(workspace))
-    home = places.home.resolve() if places.home else Path("/")
-    if workspace == home or workspace in home.parents:
-        what = "your home folder" if workspace == home else "a folder above your home folder"
-        what = "the root of this machine" if workspace == Path("/") else what
-        raise ConfigError(
-            f"The workspace {shown} is {what}: commands could change everything in it. "
-            "Go to a folder inside it, or name one with --workspace."
-        )
-    own = _own_folder(workspace, places)
-    if own is not None:
-        raise ConfigError(
-            f"The workspace {shown} and autoagent's own folder {str(own)!r} lie in each other, so "
-            "commands could change settings and sessions. Move one (AUTOAGENT_HOME, --workspace)."
-        )
-    if not os.access(workspace, os.W_OK | os.X_OK):
-        raise ConfigError(f"The workspace {shown} isn't writable; name another with --workspace.")
-
-
-def _own_folder(folder: Path, places: Places) -> Path | None:
-    """The first of autoagent's folders that `folder` holds or lies in."""
-    for own in (places.state.resolve(), places.config.resolve()):
-        if folder == own or folder in own.parents or own in folder.parents:
-            return own
-    return None
-
-
-def _inside(text: str, workspace: Path) -> str:
-    path = Path(os.path.normpath(workspace / text))
-    if path.is_absolute() and not path.is_relative_to(workspace):
-        path = path.parent.resolve() / path.name
-    if not path.is_relative_to(workspace):
-        raise ConfigError(
-            f"--protect {text!r} lies outside the workspace {str(workspace)!r}, "
-            "where no command can change anything; name a path in it."
-        )
-    return str(path.relative_to(workspace))
-
-
-def _beside(path: Path, places: Places, key: str) -> Path:
-    option = f"--{key.replace('_', '-')}"
-    try:
-        real = path.resolve(strict=True)
-    except (OSError, RuntimeError):
-        raise ConfigError(
-            f"{option} {str(path)!r}: there is no such path; make it first."
-        ) from None
-    own = _own_folder(real, places)
-    if own is not None:
-        raise ConfigError(
-            f"{option} {str(path)!r} would open autoagent's own folder {str(own)!r} to commands; "
-            "name a narrower path."
-        )
-    return real
-
-
-def _commands_file(path: Path, workspace: Path) -> Path:
-    try:
-        real = path.resolve(strict=True)
-    except (OSError, RuntimeError):
-        raise ConfigError(
-            f"--commands {str(path)!r}: there is no such file; see docs/own-commands.md."
-        ) from None
-    for each in (path, *path.parents):
-        if each.is_symlink() and each.parent.resolve().is_relative_to(workspace):
-            raise ConfigError(
-                f"--commands {str(path)!r} passes a link in the workspace, which the agent could "
-                f"turn elsewhere; name the file itself: {str(real)!r}."
-            )
-    return real
 
 
 def _secrets(layers: Sequence[Layer], environ: Mapping[str, str]) -> dict[str, str]:

@@ -33,7 +33,10 @@ _VARIABLES_ONLY: Mapping[str, tuple[str, str]] = {
     "command_output": ("bytes", "AUTOAGENT_COMMAND_OUTPUT"),
     "command_scratch": ("bytes", "AUTOAGENT_COMMAND_SCRATCH"),
     "local_ports": ("ports", "AUTOAGENT_LOCAL_PORTS"),
+    "keep_days": ("days", "AUTOAGENT_KEEP_DAYS"),
+    "keep_size": ("size", "AUTOAGENT_KEEP_SIZE"),
 }
+ALSO_IN_FILES = frozenset({"keep_days", "keep_size"})  # though not options
 _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "base_url": (
         "OPENAI_BASE_URL",
@@ -252,7 +255,7 @@ def _toml(
         table = tomllib.loads(_decoded(path, content))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{str(path)!r} isn't TOML: {error}.") from None
-    known = sorted(OPTIONS.keys() - _NOT_IN_FILES)
+    known = sorted((OPTIONS.keys() - _NOT_IN_FILES) | ALSO_IN_FILES)
     for key in table:
         if key not in known:
             raise ConfigError(f"{str(path)!r}: {_unknown_key(key, known)}")

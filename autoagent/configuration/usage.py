@@ -9,6 +9,16 @@ OWN: dict[str, tuple[Option, ...]] = {
         _FORCE,
     ),
     "apply": (_FORCE,),
+    "sessions": (
+        Option("--status", "text", "WORD", "only those: running, done, limit, died, … (list)"),
+        Option("--since", "text", "TIME", "used within 90m, 12h, 7d, 4w (list)"),
+        Option("--tail", "flag", "", "from the last step on (follow)"),
+        Option("--speed", "text", "N", "N times faster (replay)"),
+        Option("--at-once", "flag", "", "without pauses (replay)"),
+        Option("--format", "text", "FORM", "markdown, json or chat (export)"),
+        Option("-o --output", "text", "FILE", "to a new file (export)"),
+        Option("--dry-run", "flag", "", "only say what would leave (prune)"),
+    ),
     "memory": (Option("--session", "text", "ID", "of that session only (list, search)"),),
 }
 """Of a subcommand alone: what it does, not a setting."""
@@ -79,7 +89,13 @@ ACTIONS: dict[str, dict[str, tuple[str, int, int, str]]] = {
         "reembed": ("", 0, 0, "vectors by the present embedding model; costs money"),
     },
     "sessions": {
-        "list": ("", 0, 0, "all, newest first"),
+        "list": ("", 0, 0, "all, newest first; -w DIR: of that folder only"),
+        "show": (" [ID]", 0, 1, "one from top to end; -v: whole results"),
+        "follow": (" [ID]", 0, 1, "a running one live, until it ends"),
+        "replay": (" [ID]", 0, 1, "one again with its timing; no model"),
+        "export": (" [ID]", 0, 1, "one as Markdown, JSON, or chats for training"),
+        "delete": (" ID…", 1, 10_000, "for good; says what remains elsewhere"),
+        "prune": ("", 0, 0, "removes what is older than keep_days, more than keep_size"),
     },
 }
 """What may be done with some of them: its arguments, how many, what it does."""

@@ -165,6 +165,14 @@ def _bytes(text: str) -> int:
     return int(parts[1]) << 10 * "_KMGT".index(parts[2] or "_")
 
 
+def _days(text: str) -> int | None:
+    return None if text == "none" else _count(text)
+
+
+def _size(text: str) -> int | None:
+    return None if text == "none" else _bytes(text)
+
+
 def _price(text: str) -> Price:
     parts = [_amount(part) for part in text.split(",")]
     if len(parts) != 3:
@@ -226,6 +234,8 @@ KINDS: Mapping[str, Kind] = {
     "duration": Kind(_duration, "a time like 90, 90s, 30m, 2h or 1h30m", (str, int, float)),
     "share": Kind(_share, "a share above 0 and up to 1, like 0.5", _NUMBER),
     "bytes": Kind(_bytes, "a size in bytes, or like 500M or 2G", (str, int)),
+    "days": Kind(_days, "a whole number of days, like 90, or none", (str, int)),
+    "size": Kind(_size, "a size in bytes, or like 500M or 5G, or none", (str, int)),
     "price": Kind(
         _price,
         "three prices in US dollars per million tokens: IN,CACHED,OUT, like 0.25,0.025,2",

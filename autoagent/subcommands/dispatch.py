@@ -10,7 +10,7 @@ from autoagent.configuration import settings as setting
 from autoagent.configuration import trust
 from autoagent.configuration.settings import Settings
 from autoagent.errors import StateError
-from autoagent.terminal.escape import escaped, one_line
+from autoagent.terminal.escape import escaped
 from autoagent.terminal.output import Output, output_to, standard_error
 
 
@@ -37,7 +37,9 @@ def _run(
 
             return commands(settings, environ, out)
         case "sessions":
-            return _sessions(settings, out)
+            from autoagent.subcommands import sessions as sessions_command
+
+            return sessions_command.run(given, settings, out)
         case "memory":
             from autoagent.subcommands import memory as memory_command
 
@@ -77,17 +79,6 @@ def _trust(settings: Settings, out: Output) -> int:
     out.line(f"Trusted as they are now in {settings.workspace}: {', '.join(names)}.")
     return 0
 
-
-def _sessions(settings: Settings, out: Output) -> int:
-    from autoagent.sessions import kept
-
-    some = False
-    for each in kept(settings.places.sessions):
-        some = True
-        goal = one_line("; ".join(each.started.goals), 60)
-        out.line(f"{each.folder.name}  {goal}  ({escaped(each.started.workspace)})")
-    if not some:
-        out.line("No session yet.")
     return 0
 
 

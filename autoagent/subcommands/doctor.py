@@ -1,6 +1,5 @@
 """`autoagent doctor`: whether everything is in place, and what to do where it isn't."""
 
-import fcntl
 import os
 import platform
 import shutil
@@ -12,16 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from autoagent import __version__
+from autoagent import __version__, locking
 from autoagent.configuration import trust
-from autoagent.configuration.places import Places, private_folder
+from autoagent.configuration.folders import check_workspace
+from autoagent.configuration.places import private_folder
 from autoagent.configuration.secrets import Redactor
-from autoagent.configuration.settings import Settings, check_workspace
+from autoagent.configuration.settings import Settings
 from autoagent.errors import AutoAgentError
 from autoagent.models.catalog import OPENAI_URL
 from autoagent.models.choosing import chosen
 from autoagent.models.faults import Asked
 from autoagent.models.learned import Learned
+from autoagent.sessions.folders import folders
+from autoagent.sizes import spelled, taken
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.output import Output, Style
 
@@ -42,7 +44,7 @@ def doctor(settings: Settings, environ: Mapping[str, str], out: Output) -> int:
     report = _Report(out, Redactor(settings.secrets))
     report.line("ok", f"autoagent {__version__}, Python {platform.python_version()}")
     usable = _workspace(settings, report)
-    _state(settings.places, report)
+    _state(settings, report)
     works = _kinds(environ, report)
     if usable:
         _cage(settings, environ, report)
@@ -97,8 +99,9 @@ def _workspace(settings: Settings, report: _Report) -> bool:
     return True
 
 
-def _state(places: Places, report: _Report) -> None:
+def _state(settings: Settings, report: _Report) -> None:
     """The state folder: writable, of what size, on what kind of disk."""
+    places, limit = settings.places, settings.keep_size
     try:
         state = private_folder(places.state)
         faults = list(_disk_faults(state))
@@ -107,13 +110,15 @@ def _state(places: Places, report: _Report) -> None:
         return
     for fault in faults:
         report.line("bad", f"{state}: {fault} Set AUTOAGENT_HOME to a folder elsewhere.", 8)
-    sizes = {name: _size(state / name) for name in ("sessions", "memory", "checkpoints")}
-    count = len(list(places.sessions.iterdir())) if places.sessions.is_dir() else 0
-    told = ", ".join(f"{name} {_bytes(size)}" for name, size in sizes.items())
+    sizes = {name: taken(state / name) for name in ("sessions", "memory", "checkpoints")}
+    count = len(folders(places.sessions))
+    told = ", ".join(f"{name} {spelled(size)}" for name, size in sizes.items())
     free = shutil.disk_usage(state).free
-    report.line("ok", f"State in {state}: {count} sessions; {told}; {_bytes(free)} free")
+    report.line("ok", f"State in {state}: {count} sessions; {told}; {spelled(free)} free")
     if free < _ROOM:
         report.line("note", "That is little: make room there, or set AUTOAGENT_HOME elsewhere.")
+    if limit is not None and sizes["sessions"] + sizes["checkpoints"] > limit:
+        report.line("note", f"That is more than {spelled(limit)}; autoagent sessions prune")
 
 
 def _disk_faults(folder: Path) -> Iterator[str]:
@@ -127,31 +132,11 @@ def _disk_faults(folder: Path) -> Iterator[str]:
             except OSError as error:
                 yield f"files can't be made durable there (fsync: {error.strerror})."
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locking.take(file.fileno())
             except OSError as error:
                 yield f"files can't be locked there ({error.strerror})."
     except OSError as error:
         yield f"nothing can be written there ({error.strerror})."
-
-
-def _size(folder: Path) -> int:
-    """Bytes in all files below it."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(f"{place}/{name}").st_blocks * 512
-            except OSError:
-                continue  # went away meanwhile
-    return total
-
-
-def _bytes(size: float) -> str:
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 1000 or unit == "GB":
-            break
-    return f"{size:.0f} {unit}" if size >= 10 else f"{size:.1f} {unit}"
 
 
 def _kinds(environ: Mapping[str, str], report: _Report) -> list[Kind]:

@@ -169,7 +169,9 @@ def _left(path: Path, deleted: Sequence["Memory"], settings: Settings) -> Iterat
     if standing:
         yield "It still stands in the journal and the results of the session it came from:"
         yield from (f"  {escaped(str(folder))}" for folder in standing)
-        yield "To purge it, delete that folder; the session can't be resumed or undone then."
+        names_left = " ".join(folder.name for folder in standing)
+        yield f"To purge it: autoagent sessions delete {escaped(names_left)}"
+        yield "What is deleted can't be resumed or undone."
     logs = (f"{path.name}-wal", f"{path.name}-shm")
     copies = sorted(each for each in path.parent.glob(f"{path.name}?*") if each.name not in logs)
     if copies:

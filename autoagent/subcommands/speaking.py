@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from autoagent import holder, sessions
+from autoagent import sessions
 from autoagent.configuration.settings import Settings
 from autoagent.configuration.values import printable
 from autoagent.errors import ConfigError, StateError
-from autoagent.holder import Holder, holder_of
 from autoagent.inbox import INBOX, LARGEST, Inbox
 from autoagent.journal import load
+from autoagent.sessions import holder
+from autoagent.sessions.holder import Holder, holder_of
 from autoagent.state import State, fold
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.output import Output

@@ -1,6 +1,6 @@
 """A run in plain lines: one a step for logs, more for someone who watches."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from autoagent.budget import duration, money
 from autoagent.events import (
@@ -29,7 +29,7 @@ from autoagent.events import (
 from autoagent.state import State, gist_of
 from autoagent.terminal.columns import clipped
 from autoagent.terminal.escape import escaped, one_line
-from autoagent.terminal.layout import barred, paragraph, told
+from autoagent.terminal.layout import barred, fenced, paragraph, told
 from autoagent.terminal.output import Output
 from autoagent.terminal.recollection import recollect
 from commands.control import about_of
@@ -45,16 +45,24 @@ class Plain:
 
     `watched`: thoughts, plan and results whole, for someone who decides about each step. Else
     a line a step, and at a terminal the thought before it. `quiet`: only what ends the run.
-    `verbose`: which memories were recalled, and why.
+    `verbose`: which memories were recalled, and why. `whole` gives the text of a result that
+    is to be shown as a whole; else its two ends are.
     """
 
     def __init__(
-        self, out: Output, *, watched: bool, quiet: bool = False, verbose: bool = False
+        self,
+        out: Output,
+        *,
+        watched: bool,
+        quiet: bool = False,
+        verbose: bool = False,
+        whole: Callable[[Executed], str] | None = None,
     ) -> None:
         self._out = out
         self._watched = watched
         self._verbose = verbose
         self._quiet = quiet
+        self._whole = whole
         self.state = State()
 
     def show(self, event: Event) -> None:
@@ -163,7 +171,10 @@ class Plain:
         line = one_line(f"{one_line(head, room)}: {note}", told_width)
         self._out.line(line, None if event.ok else "magenta")
         if self._watched and event.source != "person" and not (ends and event.ok):
-            self._excerpt(event.text)
+            if self._whole is None:
+                self._excerpt(event.text)
+            elif text := self._whole(event):
+                fenced(self._out, text, style="dim")
 
     def _excerpt(self, text: str) -> None:
         """The beginning and the end, where verdicts stand."""

@@ -44,13 +44,18 @@ def propose(
         told(out, f"It will fail as things are: {str(error).partition(chr(10))[0]}", "magenta")
         change = None
     if change is None:
-        for name, value in command.args.items():
-            _argument(out, name, value, most)
+        arguments(out, command, most)
         return
     _argument(out, "path", change.path, most)
     _left_out(out, coloured(out, change.lines, most))
     if not change.lines:
         told(out, "Nothing in its text would change.")
+
+
+def arguments(out: Output, command: Command, most: int | None) -> None:
+    """Each argument as it is, at most so many lines of one."""
+    for name, value in command.args.items():
+        _argument(out, name, value, most)
 
 
 def coloured(out: Output, lines: Iterable[str], most: int | None = None) -> int:

@@ -52,6 +52,9 @@ def _filter() -> bytes:
         return b""
 
 
+WHOLE_NETWORK = "the whole network"
+
+
 def describe(cage: Cage, *, protect: bool = False) -> str:
     """One line for the person: which cage it is, what it gives and what it lacks.
 
@@ -76,7 +79,7 @@ def describe(cage: Cage, *, protect: bool = False) -> str:
 
 def _described(cage: Bubblewrap | Landlock, unseen: str, lacks: list[str]) -> str:
     outlet = "no network but the allowed hosts" if cage.let_out else "no network"
-    network = "the whole network" if cage.network else outlet
+    network = WHOLE_NETWORK if cage.network else outlet
     lacking = f" ({'; '.join(lacks)})" if lacks else ""
     return (
         f"Cage: {cage.kind}. Commands write in the workspace only, have {network} and "

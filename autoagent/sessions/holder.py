@@ -1,13 +1,12 @@
 """Who works on a session now: the process that holds its lock, and how that is ended."""
 
-import errno
-import fcntl
 import os
 import select
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from autoagent import locking
 from autoagent.errors import StateError
 from commands.atomic import UNSUPPORTED
 
@@ -63,14 +62,11 @@ def holder_of(folder: Path) -> Holder | None:
 def _is_held(descriptor: int) -> bool | None:
     """None where the file system knows no locks."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return locking.is_held(descriptor)
     except OSError as error:
-        if error.errno in UNSUPPORTED:
-            return None
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+        if error.errno not in UNSUPPORTED:
             raise
-        return True
-    return False
+        return None
 
 
 def _named(data: bytes) -> Holder:
