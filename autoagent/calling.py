@@ -39,6 +39,9 @@ SMALLEST_WINDOW = 8000
 """Tokens. With less there is no room for the commands, a result and a reply together."""
 
 _COMPLETION_SHARE = 4
+_CERTAIN = 0.98
+"""Share of the window that is given out by our count: a strict server refuses a completion
+for which its own count has no room, and the newest texts aren't calibrated by it yet."""
 _LARGEST_COMPLETION = 8192
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
 _QUICK_PAUSES_S = (0.3, 0.7, 1.5)
@@ -96,6 +99,10 @@ class Caller:
         cap = min(self._state.window // _COMPLETION_SHARE, _LARGEST_COMPLETION)
         return min(cap, self._model.card.max_completion or cap)
 
+    @property
+    def _usable(self) -> int:
+        return int(self._state.window * _CERTAIN)
+
     def completion(self, step: int) -> Generator[Sequence[Event], None, tuple[Completion, Usage]]:
         """The model's answer to the prompt of the state, and what it cost.
 
@@ -134,7 +141,7 @@ class Caller:
 
     def _reserved(self, step: int) -> Reserved:
         prompt = history.size(self._state, self._count)
-        room = self._state.window - prompt
+        room = self._usable - prompt
         return self._reserve(step, prompt, min(self.cap, max(room, 1)))
 
     def _reserve(self, step: int, prompt: int, completion: int) -> Reserved:
@@ -173,14 +180,14 @@ class Caller:
         all of it would take a cut at every step.
         """
         state = self._state
-        left = state.window - history.standing(state, self._count)
+        left = self._usable - history.standing(state, self._count)
         wanted = min(self.cap, max(left // 3, budget.SMALLEST_COMPLETION))
-        while (size := history.size(state, self._count)) + wanted > state.window:
+        while (size := history.size(state, self._count)) + wanted > self._usable:
             cut = history.cut(state, self._count)
             if cut is None:
                 break
             yield [(yield from self._summed_up(cut))]
-        if state.window - size < budget.SMALLEST_COMPLETION:
+        if self._usable - size < budget.SMALLEST_COMPLETION:
             raise Ended(self._no_room(state.window))
 
     def compact(self) -> Events:

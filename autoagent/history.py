@@ -17,6 +17,7 @@ RESULT_SHARE = 1 / 16
 DIGEST_SHARE = RESULT_SHARE / 2
 """Share of the window that a model's summary may take of a digest."""
 
+_RECALL = "; recall(query) finds them"
 _KEPT_STEPS = 2
 _LISTED = 12
 
@@ -157,7 +158,8 @@ def digest(state: State, upto: int, share: int, count: Counter, summary: str = "
     form = None if state.format == "text" else state.format  # what the model must not forget
     while True:
         body = "\n".join(filter(None, _sections(state, upto, listed, summary)))
-        head = f"[steps 1-{upto} have left this conversation; recall(query) finds them]"
+        found = "" if state.started and state.started.memory == "none" else _RECALL
+        head = f"[steps 1-{upto} have left this conversation{found}]"
         text = "\n".join(filter(None, [of_changed(Changed(format=form)), head, body, END]))
         if count(text) <= share or listed == 1:
             return text

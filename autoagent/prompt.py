@@ -13,6 +13,7 @@ from commands.command import CommandSpec
 AGENTS_BYTES = 8192
 _LISTED_FILES = 24
 
+_REMEMBER = "; remember what you must not lose"
 _ALONE = "There is nobody to ask."
 _ATTENDED = "The user watches, may answer ask_user and may refuse a command."
 
@@ -23,10 +24,12 @@ def system_text(commands: Iterable[CommandSpec], *, interactive: bool, network: 
     `network` goes on where it says what commands may do.
     """
     template = files("autoagent").joinpath("prompts/system.md").read_text("utf-8").rstrip("\n")
+    specs = tuple(commands)
     return (
         template.replace("{person}", _ATTENDED if interactive else _ALONE)
+        .replace("{remember}", _REMEMBER if "remember" in {spec.name for spec in specs} else "")
         .replace("{network}", network)
-        .replace("{catalogue}", "\n".join(map(line_of, commands)))
+        .replace("{catalogue}", "\n".join(map(line_of, specs)))
     )
 
 

@@ -300,14 +300,17 @@ def _parts(
         settings, inputs.environ, root, cage.kind, inputs.cancel, stack, inputs.given
     )
     notices += map(redactor.clean, described(own))
-    try:
-        commands = catalogue(interactive=asks_user, disabled=settings.disable, own=own.specs)
-    except CommandError as error:
-        raise ConfigError(f"--disable: {error}") from error
     memory = None
     if settings.memory is not None and not poor:
         memory, said = _memory(settings, session, count, stack)
         notices += said
+    remembers = memory is not None
+    try:
+        commands = catalogue(
+            interactive=asks_user, remembers=remembers, disabled=settings.disable, own=own.specs
+        )
+    except CommandError as error:
+        raise ConfigError(f"--disable: {error}") from error
     keeper = None
     if not poor:
         keeper, said = opened_or_said(

@@ -17,10 +17,14 @@ _ALL: tuple[CommandSpec, ...] = (
 
 
 def catalogue(
-    *, interactive: bool, disabled: Collection[str] = (), own: Sequence[CommandSpec] = ()
+    *,
+    interactive: bool,
+    remembers: bool = True,
+    disabled: Collection[str] = (),
+    own: Sequence[CommandSpec] = (),
 ) -> Catalogue:
     """The built-in commands and the user's `own` but the disabled; ask_user only where
-    somebody can answer.
+    somebody can answer, those of memory only where there is one.
 
     CommandError names an unknown name among the disabled. `finish` and `give_up` can't be
     left out: a run could never end.
@@ -31,7 +35,9 @@ def catalogue(
             near = get_close_matches(name, names, 1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise CommandError(f"There is no command {name!r} that can be left out.{hint}")
-    ours = (spec for spec in _ALL if interactive or spec.effect != "ask")
+    ours = [spec for spec in _ALL if interactive or spec.effect != "ask"]
+    if not remembers:
+        ours = [spec for spec in ours if spec not in memory.COMMANDS]
     return Catalogue(spec for spec in (*ours, *own) if spec.name not in disabled)
 
 

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+COSINE_FLOOR = 0.25
+"""Raw cosine below which a vector says nothing."""
+WORDS_FLOOR = 0.2
+"""Share of a query's words that a row must hold for them to count."""
+
 
 class StoreError(Exception):
     """The file can't be used as it is; the message names it and says what to do."""

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from memory_store import lines, rows, schema, words
 from memory_store.full_text import Counted, FullText, WordIndex, discard
-from memory_store.records import Hit, Memory, StoreError
+from memory_store.records import COSINE_FLOOR, WORDS_FLOOR, Hit, Memory, StoreError
 
 if TYPE_CHECKING:
     from memory_store.ranking import Floats, Vectors
 
-COSINE_FLOOR = 0.25
-WORDS_FLOOR = 0.2
 _PIECE = 500  # rows
 _NO_FTS5 = (
     "SQLite has no FTS5 here: memories are ranked by counting words,"

@@ -103,7 +103,8 @@ class FakeOpenAI:
     `usage=False` tells no usage. `embeds=False` answers /embeddings with 404. `check` sees
     each chat request first; an `Answer` from it is sent without taking one from the script
     (a server that refuses a parameter). `routes` answers other paths, such as "/props",
-    with JSON. `window` is told by /v1/models as `context_length`.
+    with JSON. `window` is told by /v1/models as `context_length`. `vector_of` makes the
+    embedding of a text.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class FakeOpenAI:
         window: int | None = None,
         check: Callable[[Body], Answer | None] | None = None,
         routes: Mapping[str, Any] | None = None,
+        vector_of: Callable[[str], list[float]] = vector,
     ) -> None:
         self.requests: list[Request] = []
         self._answers = list(answers)
@@ -125,6 +127,7 @@ class FakeOpenAI:
         self._models = [{"id": m, "object": "model", **told} for m in models]
         self._check = check
         self._routes = dict(routes or {})
+        self._vector_of = vector_of
         self._changed = Condition()
         self._prompts: list[list[str]] = []
         self._holds: list[Event] = []
@@ -188,7 +191,7 @@ class FakeOpenAI:
         if path.endswith("/models"):
             return Answer(body={"object": "list", "data": self._models})
         if path.endswith("/embeddings") and self._embeds:
-            return Answer(body=_embedded(request.body))
+            return Answer(body=_embedded(request.body, self._vector_of))
         if not path.endswith("/chat/completions"):
             return Answer(status=404, body={"error": {"message": f"no {path} here"}})
         refused = self._check(request.body) if self._check else None
@@ -237,11 +240,11 @@ def _common(one: Sequence[str], other: Sequence[str]) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
-def _embedded(body: Body) -> Body:
+def _embedded(body: Body, vector_of: Callable[[str], list[float]]) -> Body:
     given = body["input"]
     texts = [given] if isinstance(given, str) else given
     rows = [
-        {"object": "embedding", "index": i, "embedding": vector(t)} for i, t in enumerate(texts)
+        {"object": "embedding", "index": i, "embedding": vector_of(t)} for i, t in enumerate(texts)
     ]
     count = sum(tokens(t) for t in texts)
     usage = {"prompt_tokens": count, "total_tokens": count}

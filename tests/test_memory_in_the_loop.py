@@ -27,6 +27,8 @@ from autoagent.state import State, fold
 from autoagent.tokens import estimate
 from commands.cancel import Cancel
 from memory_store import open_store
+from tests.fake_openai import FakeOpenAI
+from tests.program import Program
 from tests.runs import DONE, PRICE, Mind, Run, bag_of_words, prompt_text, says
 
 PORT = "The staging database listens on port 5433."
@@ -387,6 +389,29 @@ def test_memories_take_a_twentieth_of_the_window_a_step_and_little_more_between_
     assert most > 1000
 
 
+def test_steps_that_are_much_alike_leave_room_for_a_memory_that_is_needed_later(
+    tmp_path: Path,
+) -> None:
+    """In a long run each step has ten old ones near it: three would take all the room there
+    is until the next cut, and what a later step needs would stay away."""
+    piles = [f"Invoices in pile{n}, lot{n}, batch{n}, shelf{n}, box{n}" for n in range(6)]
+    with open_store(tmp_path / "memory.sqlite") as store:
+        for n in range(60):
+            store.add(f"{piles[n % 6]}: " + f"detail{n} " * 30, session="old", step=n)
+        store.add(PORT, source="note", session="old", step=60)
+    alike = [says("read_file", path=f"{n}", thoughts=piles[n]) for n in range(5)]
+    asking = says("read_file", path="x", thoughts="Which port has the staging database?")
+    goals = [piles[5]]
+
+    run = Run(tmp_path, *alike, asking, DONE, goals=goals, window=8000, memory=True)
+    events = list(run)
+
+    assert not any(isinstance(event, Cut) for event in events)
+    recalled = [event for event in events if isinstance(event, Recalled)]
+    assert sum(len(event.memos) for event in recalled[:-1]) > 5
+    assert any(PORT in memo.text for memo in recalled[-1].memos)
+
+
 def test_memories_only_ever_grow_the_prompt(tmp_path: Path) -> None:
     """Law 3 with memory on: ranking anew changes nothing that was sent."""
     run = _long(tmp_path, 40)
@@ -499,3 +524,15 @@ def test_a_run_without_memory_asks_for_no_vector(tmp_path: Path) -> None:
     list(Run(tmp_path, model=mind, window=8000))
 
     assert mind.embedded == []
+
+
+def test_without_memory_the_model_is_not_offered_its_commands(tmp_path: Path) -> None:
+    """They could only fail, and the system text would send it there."""
+    with FakeOpenAI([DONE]) as server:
+        program = Program(tmp_path, server.base_url)
+
+        done = program.run("--goal", "Look", "--memory", "none")
+
+        assert done.code == 0
+        system = server.chats[0]["messages"][0]["content"]
+        assert "remember" not in system and "recall(" not in system

@@ -17,6 +17,7 @@ from autoagent.longterm.pieces import PIECE, pieces
 from autoagent.observation import of_recalled
 from autoagent.state import Past, State
 from autoagent.tokens import Counter as TokenCounter
+from memory_store.records import WORDS_FLOOR
 
 if TYPE_CHECKING:
     from memory_store.records import Hit, Memory
@@ -28,7 +29,9 @@ STEP_SHARE = 0.05
 WINDOW_SHARE = 0.15
 """Share of the window that memories may take between two cuts."""
 
-_STEP_CHARACTERS = 400
+_STEP_CHARACTERS = 240
+ASKED_FLOOR = 0.1
+"""Share of a query's words that a row must hold: who asks in words looks at what is far, too."""
 _OF_MEMORY = ("remember", "recall")
 _LOOK_BACK = 1
 """Steps before the last that a resumed session may have failed to store. Not more: what a
@@ -157,30 +160,30 @@ class LongTerm:
 
     def recall(self, query: str) -> str:
         """As a command: the nearest memories but those that stand in the window."""
-        hits = self._nearest(query, self.vectors.get(query))
+        hits = self._nearest(query, self.vectors.get(query), words_floor=ASKED_FLOOR)
         room = round(self._window * RESULT_SHARE)
         lines: list[str] = []
         for hit in hits:
             line = f"- {self._line(hit, PIECE)}"
-            room -= self._count(line)
-            if room < 0:
-                break
-            lines.append(line)
+            size = self._count(line)
+            if size <= room:  # a shorter one further down may still fit
+                room -= size
+                lines.append(line)
         return "\n".join(lines)
 
     def nearest(self, query: str, vector: Sequence[float] | None, state: State) -> list[Memo]:
         """Of the ten nearest memories those that aren't in the window yet and have room."""
         in_window = [p.text for p in state.parts if p.kind == "memories"]
         free = state.window * WINDOW_SHARE - sum(map(self._count, in_window))
-        room = min(state.window * STEP_SHARE, free)
+        # Steps of one run are much alike: the first few after a cut would take it all.
+        room = free * STEP_SHARE / WINDOW_SHARE
         memos: list[Memo] = []
         for hit in self._nearest(query, vector):
             if hit.memory.id in state.recalled:
                 continue
             memo = self._memo(hit)
-            if self._count(of_recalled(Recalled(0, (*memos, memo)))) > room:
-                break
-            memos.append(memo)
+            if self._count(of_recalled(Recalled(0, (*memos, memo)))) <= room:
+                memos.append(memo)
         return memos
 
     def _memo(self, hit: "Hit") -> Memo:
@@ -188,7 +191,9 @@ class LongTerm:
         dense = None if hit.dense is None else round(hit.dense, 4)
         return Memo(hit.memory.id, line, round(hit.score, 4), dense, round(hit.words, 4))
 
-    def _nearest(self, query: str, vector: Sequence[float] | None) -> list["Hit"]:
+    def _nearest(
+        self, query: str, vector: Sequence[float] | None, words_floor: float = WORDS_FLOOR
+    ) -> list["Hit"]:
         most = NEAREST + len(self._heard) + self._inherited()
         with _told_to_the_person():
             hits = self._store.nearest(
@@ -197,6 +202,7 @@ class LongTerm:
                 model=self.model if vector is not None else "",
                 k=most,
                 hidden=(self._session, self._visible_from),
+                words_floor=words_floor,
             )
         return [hit for hit in hits if not self._is_in_the_prompt(hit.memory)][:NEAREST]
 

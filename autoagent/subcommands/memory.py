@@ -13,6 +13,7 @@ from autoagent.configuration.places import private_folder
 from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError, StateError
+from autoagent.longterm.memory import ASKED_FLOOR
 from autoagent.longterm.pieces import pieces
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.output import Output
@@ -120,7 +121,7 @@ def _line(memory: dict[str, Any], out: Output) -> str:
 def _search(store: "Store", text: str, session: str | None, settings: Settings, out: Output) -> int:
     """By words alone: no server is asked."""
     sessions = None if session is None else [session]
-    hits = store.nearest(text, k=_FOUND, sessions=sessions)
+    hits = store.nearest(text, k=_FOUND, sessions=sessions, words_floor=ASKED_FLOOR)
     if not hits and settings.output_format == "text":
         out.line("Nothing found by these words.")
         return 0
