@@ -104,6 +104,11 @@ class Session:
         self._ended = False
         self._thread = Thread(target=self._work, name=f"session {folder.name}", daemon=True)
 
+    @property
+    def cage(self) -> str:
+        """The kind of cage that commands run in."""
+        return self._parts.cage.kind
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self

@@ -31,7 +31,7 @@ def settings_of(home: Path, **variables: str) -> Settings:
 
 def sessions(home: Path, *argv: str, **variables: str) -> list[str]:
     written = io.StringIO()
-    run(parse(["sessions", *argv]), settings_of(home, **variables), Output(written))
+    run(parse(["sessions", *argv]), settings_of(home, **variables), {}, Output(written))
     return written.getvalue().splitlines()
 
 
@@ -173,7 +173,8 @@ def test_delete_takes_a_session_away_and_a_running_one_is_refused(home: Path) ->
     lines = sessions(home, "delete", "done", "done")
 
     assert str(refused.value) == (
-        f"Session running runs, as process {os.getpid()}: end it first. Nothing was deleted."
+        f"Session running runs, as process {os.getpid()}: end it first "
+        "(autoagent stop running). Nothing was deleted."
     )
     assert lines[0].startswith("Deleted done: ")
     assert names(home) == ["running"]

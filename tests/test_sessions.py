@@ -35,7 +35,7 @@ def settings_of(home: Path, *argv: str) -> Settings:
 def sessions(home: Path, *argv: str) -> list[str]:
     """The lines that `autoagent sessions ARGV` writes."""
     written = io.StringIO()
-    run(parse(["sessions", *argv]), settings_of(home, *argv), Output(written))
+    run(parse(["sessions", *argv]), settings_of(home, *argv), {}, Output(written))
     return written.getvalue().splitlines()
 
 

@@ -15,6 +15,9 @@ OWN: dict[str, tuple[Option, ...]] = {
         Option("--tail", "flag", "", "from the last step on (follow)"),
         Option("--speed", "text", "N", "N times faster (replay)"),
         Option("--at-once", "flag", "", "without pauses (replay)"),
+        Option("--run", "flag", "", "its commands again, in a folder of their own (replay)"),
+        Option("--into", "text", "DIR", "that folder: new or empty (replay --run)"),
+        Option("--copy", "flag", "", "with what the workspace holds now (replay --run)"),
         Option("--format", "text", "FORM", "markdown, json or chat (export)"),
         Option("-o --output", "text", "FILE", "to a new file (export)"),
         Option("--dry-run", "flag", "", "only say what would leave (prune)"),
@@ -25,8 +28,8 @@ OWN: dict[str, tuple[Option, ...]] = {
 
 _SEEN = frozenset({"quiet", "verbose", "color", "plain", "output_format"})
 _PLAIN = frozenset({"color", "plain"})
-_SETTINGS = frozenset({"workspace", "config", "env_file"})
-_CAGE = _SETTINGS | {
+SETTINGS = frozenset({"workspace", "config", "env_file"})
+CAGE = SETTINGS | {
     "protect",
     "allow_read",
     "allow_write",
@@ -44,27 +47,27 @@ SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
         "a scripted session with real commands; no key",
         _SEEN | {"sandbox", "unsafe"},
     ),
-    "trust": ("trust", "let this folder's .env and autoagent.toml count", _SETTINGS | _SEEN),
-    "commands": ("commands", "what the agent can do", _SETTINGS | _SEEN | _OWN),
-    "sandbox": ("sandbox -- CMD", "run CMD in the cage", _CAGE | _SEEN),
+    "trust": ("trust", "let this folder's .env and autoagent.toml count", SETTINGS | _SEEN),
+    "commands": ("commands", "what the agent can do", SETTINGS | _SEEN | _OWN),
+    "sandbox": ("sandbox -- CMD", "run CMD in the cage", CAGE | _SEEN),
     "doctor": (
         "doctor",
         "is everything in place, and what to do",
-        _CAGE | _SEEN | {"model", "base_url"},
+        CAGE | _SEEN | {"model", "base_url"},
     ),
     "tell": ("tell ID TEXT", "say something to a running agent", _PLAIN),
     "stop": ("stop ID", "end a running session in order", _PLAIN),
-    "undo": ("undo [ID]", "take back the last change of a session", _SETTINGS | _SEEN),
-    "diff": ("diff [ID]", "what a session changed", _SETTINGS | _SEEN),
-    "apply": ("apply ID", "bring in what a dry run changed", _SETTINGS | _SEEN),
+    "undo": ("undo [ID]", "take back the last change of a session", SETTINGS | _SEEN),
+    "diff": ("diff [ID]", "what a session changed", SETTINGS | _SEEN),
+    "apply": ("apply ID", "bring in what a dry run changed", SETTINGS | _SEEN),
     "memory": (
         "memory ACTION",
         "list, search, add, delete, export, import, reembed",
-        _SETTINGS | _SEEN | {"memory", "embedding_model", "base_url", "max_cost", "max_tokens"},
+        SETTINGS | _SEEN | {"memory", "embedding_model", "base_url", "max_cost", "max_tokens"},
     ),
     "config": ("config", "every setting, its value, where it came from", None),
     "completion": ("completion bash|zsh|fish", "what a shell needs to complete", frozenset()),
-    "sessions": ("sessions ACTION", "past and running sessions", _SETTINGS | _SEEN),
+    "sessions": ("sessions ACTION", "past and running sessions", CAGE | _SEEN),
 }
 """By name: how it is written, what it does, the options that go with it; None: all."""
 
@@ -92,7 +95,7 @@ ACTIONS: dict[str, dict[str, tuple[str, int, int, str]]] = {
         "list": ("", 0, 0, "all, newest first; -w DIR: of that folder only"),
         "show": (" [ID]", 0, 1, "one from top to end; -v: whole results"),
         "follow": (" [ID]", 0, 1, "a running one live, until it ends"),
-        "replay": (" [ID]", 0, 1, "one again with its timing; no model"),
+        "replay": (" [ID]", 0, 1, "one again with its timing; --run: its commands"),
         "export": (" [ID]", 0, 1, "one as Markdown, JSON, or chats for training"),
         "delete": (" ID…", 1, 10_000, "for good; says what remains elsewhere"),
         "prune": ("", 0, 0, "removes what is older than keep_days, more than keep_size"),

@@ -39,7 +39,7 @@ def _run(
         case "sessions":
             from autoagent.subcommands import sessions as sessions_command
 
-            return sessions_command.run(given, settings, out)
+            return sessions_command.run(given, settings, environ, out)
         case "memory":
             from autoagent.subcommands import memory as memory_command
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from autoagent import sessions
 from autoagent.budget import money
 from autoagent.configuration.settings import Settings
+from autoagent.configuration.usage import CAGE, SETTINGS
 from autoagent.errors import ConfigError, StateError
 from autoagent.events import Started
 from autoagent.journal import first_of
@@ -31,6 +32,9 @@ _GOES_WITH: Mapping[str, str] = {
     "tail": "follow",
     "speed": "replay",
     "at_once": "replay",
+    "run": "replay",
+    "into": "replay",
+    "copy": "replay",
     "format": "export",
     "output": "export",
     "dry_run": "prune",
@@ -47,7 +51,9 @@ _LEAST_GOAL = 24  # columns
 _LONGEST_GOAL = 200
 
 
-def run(given: argparse.Namespace, settings: Settings, out: Output) -> int:
+def run(
+    given: argparse.Namespace, settings: Settings, environ: Mapping[str, str], out: Output
+) -> int:
     """`autoagent sessions ACTION …`: the exit code."""
     action, *words = given.words
     for key, wanted in _GOES_WITH.items():
@@ -55,6 +61,7 @@ def run(given: argparse.Namespace, settings: Settings, out: Output) -> int:
             flag = f"--{key.replace('_', '-')}"
             raise ConfigError(f"{flag} goes with `sessions {wanted}`, not with {action}.")
     session = words[0] if words else ""
+    _check_rerun(given)
     match action:
         case "list":
             return _list(given, settings, out)
@@ -71,9 +78,21 @@ def run(given: argparse.Namespace, settings: Settings, out: Output) -> int:
     match action:
         case "follow":
             return showing.follow(settings, session, out, tail=bool(given.tail))
+        case "replay" if given.run:
+            from autoagent.subcommands.rerunning import rerun
+
+            return rerun(settings, environ, session, given.into, out, copy=bool(given.copy))
         case "replay":
             return showing.replay(settings, session, out, _speed(given), time.sleep)
     return showing.show(settings, session, out)
+
+
+def _check_rerun(given: argparse.Namespace) -> None:
+    """What belongs to commands that run says nothing where none do."""
+    wanted = ("into", "copy", *sorted(CAGE - SETTINGS))
+    odd = [key for key in wanted if getattr(given, key) is not None]
+    if odd and not given.run:
+        raise ConfigError(f"--{odd[0].replace('_', '-')} goes with `sessions replay --run`.")
 
 
 def _speed(given: argparse.Namespace) -> float:
