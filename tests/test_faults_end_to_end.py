@@ -165,6 +165,17 @@ def test_nobody_there_ends_after_a_few_quick_tries(tmp_path: Path) -> None:
         assert "Start the server" in done.err
 
 
+def test_the_same_failure_is_told_in_full_only_once(tmp_path: Path) -> None:
+    """Who reads the log in the morning looks for what was different."""
+    with FakeOpenAI([failed(500), failed(500), failed(503), FINISH]) as server:
+        done = Program(tmp_path, server.base_url).run(*GOAL)
+
+    assert done.code == 0
+    assert done.err.count("words 500") == 1
+    assert "step 1: attempt 2 failed the same way; again in 2 s" in done.err
+    assert done.err.count("words 503") == 1
+
+
 def test_a_server_that_dies_in_the_middle_ends_the_run_and_another_goes_on(tmp_path: Path) -> None:
     hold = Answer(FINISH, hold=Event())
     program = Program(tmp_path)

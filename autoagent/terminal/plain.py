@@ -63,6 +63,7 @@ class Plain:
         self._verbose = verbose
         self._quiet = quiet
         self._whole = whole
+        self._failed = (0, "")  # the last failed attempt: of which step, and why
         self.state = State()
 
     def show(self, event: Event) -> None:
@@ -202,7 +203,10 @@ class Plain:
 
     def _retried(self, event: Retried) -> None:
         wait = f"; again in {event.wait_s:.0f} s" if event.wait_s >= 1 else "; again at once"
-        self._warn(f"step {event.step}: attempt {event.attempt} failed: {event.reason}{wait}")
+        same = (event.step, event.reason) == self._failed
+        self._failed = (event.step, event.reason)
+        how = "failed the same way" if same else f"failed: {event.reason}"
+        self._warn(f"step {event.step}: attempt {event.attempt} {how}{wait}")
 
     def _noticed(self, event: Noticed) -> None:
         if event.topic == "stuck":
