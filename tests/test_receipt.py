@@ -20,6 +20,7 @@ from autoagent.events import (
 from autoagent.model import Price, Usage
 from autoagent.state import State, fold
 from autoagent.terminal.output import Output
+from autoagent.terminal.plain import Plain
 from autoagent.terminal.receipt import receipt, result_object, spell_time
 
 _JOURNAL = Path("/state/sessions/20261120-231800-5f3a/journal.jsonl")
@@ -245,3 +246,14 @@ def test_a_cost_that_nobody_knows_is_null_and_said_so() -> None:
 )
 def test_times_are_spelled_as_people_say_them(seconds: float, said: str) -> None:
     assert spell_time(seconds) == said
+
+
+def test_who_watches_sees_cost_and_cached_share_at_each_step() -> None:
+    """The bill of a long run hangs on it (80 of 100 tokens here)."""
+    written = io.StringIO()
+    view = Plain(Output(written), watched=True)
+
+    for event in (_STARTED, *_step(1, "read_file")):
+        view.show(event)
+
+    assert "step 1, $0.21 so far, 80 % cached\n" in written.getvalue()

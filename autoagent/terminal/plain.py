@@ -139,8 +139,9 @@ class Plain:
             return
         spent = self.state.spent
         cost = "" if spent.unpriced else f", {money(spent.cost)} so far"
+        cached = f", {100 * spent.cached // spent.prompt} % cached" if spent.cached else ""
         self._out.line()
-        self._out.line(f"step {event.step}{cost}", "bold")
+        self._out.line(f"step {event.step}{cost}{cached}", "bold")
         for text in filter(str.strip, (event.thoughts, event.reasoning)):
             paragraph(self._out, text)
         if event.plan is not None and event.plan != plan_before:
