@@ -7,7 +7,16 @@ from typing import Any
 
 from autoagent import budget
 from autoagent.answering import held, with_text
-from autoagent.approval import Person, needs_person, scope_of
+from autoagent.approval import (
+    Concern,
+    Person,
+    agreed,
+    can_be_always,
+    concerns,
+    needs_person,
+    scope_of,
+    unmet,
+)
 from autoagent.calling import Caller, Ended
 from autoagent.ending import Proof, ended_by, go_on
 from autoagent.events import (
@@ -23,14 +32,13 @@ from autoagent.events import (
 from autoagent.inbox import Inbox
 from autoagent.longterm.memory import LongTerm, asked_ahead, text_of, words_of
 from autoagent.model import Cancelled, Model, ModelFault, Usage
+from autoagent.noting import since_web
 from autoagent.reading import MOST_REFUSALS, read
 from autoagent.running import Runner, failure
 from autoagent.state import Pending, State
 from autoagent.stuck import NUDGE_AT, STOP_AT
 from commands.cancel import Cancel
 from commands.command import Catalogue, CommandError, CommandSpec, Result
-from commands.guard import ForbiddenPath
-from commands.touching import touched
 
 Turn = Generator[Sequence[Event], None, None]
 
@@ -170,6 +178,7 @@ class Agent:
         vectors, usage = yield from self._embedded(step, list(texts))
         memory.look_at(state)
         memory.keep(due, vectors)
+        self.runner.remember(memory)
         query = " ".join([*said, words_of(last)]) if last else about
         memos = memory.nearest(query, vectors.get(about), state)
         if memos or usage:
@@ -185,6 +194,7 @@ class Agent:
             with suppress(Cancelled):  # then words must do
                 vectors, usage = yield from self._embedded(state.step, [p.text for p in due])
         memory.keep(due, vectors)
+        self.runner.remember(memory)
         if usage:
             yield [Recalled(state.step, (), usage)]
 
@@ -239,9 +249,9 @@ class Agent:
         except CommandError as error:
             yield [self._executed(pending, command.name, command.args, failure(error))]
             return
-        forbidden = self._forbidden(pending, spec, args)
-        if forbidden or (not pending.decided and self._needs_person(spec, pending)):
-            yield from self._ask(pending, spec, forbidden)
+        concerns = self._concerns(pending, spec, args)
+        if concerns or (not pending.decided and self._needs_person(spec, pending)):
+            yield from self._ask(pending, spec, concerns)
             return
         if spec.effect == "end" and (yield from self._is_spoken_to(pending)):
             return
@@ -260,37 +270,40 @@ class Agent:
             yield from self._give_up(pending, args)
         else:
             yield self.runner.run(step, spec, args, self.state.window, pending.permitted)
+            yield since_web(self.state, self.runner.context.cage)
 
     def _as_text(self, spec: CommandSpec, args: dict[str, Any]) -> dict[str, Any]:
         """With a schema the answer may stand there as the JSON that it is."""
         wanted = spec.name == "finish" and self.state.answer_schema is not None
         return with_text(args) if wanted else args
 
-    def _forbidden(
+    def _concerns(
         self, pending: Pending, spec: CommandSpec, args: Mapping[str, Any]
-    ) -> list[ForbiddenPath]:
+    ) -> list[Concern]:
         """What only a person can open to this command and didn't yet; without one, it is
-        refused as it runs."""
+        refused as it runs, or runs and is noted."""
         if self.person is None:
             return []
-        workspace = self.runner.context.workspace
-        with workspace.permitting(pending.permitted):
-            return touched(workspace, self.catalogue, spec, args)
+        context = self.runner.context
+        with context.workspace.permitting(pending.permitted):
+            return concerns(self.state, context, spec, args)
 
     def _needs_person(self, spec: CommandSpec, pending: Pending) -> bool:
         return needs_person(
             self.state,
+            self.catalogue,
             spec,
             pending.reply.command,
             attended=self.person is not None,
             caged=self.runner.context.cage.kind != "none",
         )
 
-    def _ask(self, pending: Pending, spec: CommandSpec, forbidden: Sequence[ForbiddenPath]) -> Turn:
+    def _ask(self, pending: Pending, spec: CommandSpec, concerns: Sequence[Concern]) -> Turn:
         assert self.person is not None
         caged = self.runner.context.cage.kind != "none"
-        scope = "" if forbidden else scope_of(pending.reply.command, spec, caged=caged)
-        answer = self.person.decide(pending.step, pending.reply, scope, forbidden)
+        scope = scope_of(pending.reply.command, spec, caged=caged)
+        scope = scope if can_be_always(concerns) else ""
+        answer = self.person.decide(pending.step, pending.reply, scope, concerns)
         if answer.undo is not None:
             yield from self.runner.take_back(self.state, answer.undo.to)
             return  # the next turn asks again
@@ -300,8 +313,8 @@ class Agent:
             raise Ended(ended_by("interrupt", self.state, self.caller.elapsed_s))
         decided = answer.decided
         if decided.verdict == "run":
-            opened = (*pending.permitted, *(refusal.place for refusal in forbidden))
-            decided = replace(decided, paths=tuple(dict.fromkeys(opened)))
+            hosts = unmet(self.state, self.catalogue, spec, pending.reply.command)
+            decided = agreed(decided, pending.permitted, concerns, hosts)
         events: list[Event] = [decided]
         match decided.verdict:
             case "refuse":

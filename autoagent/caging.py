@@ -1,6 +1,6 @@
 """From settings to a cage for the commands of a run, and the hosts that they may reach."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from autoagent.configuration.settings import Settings
 from autoagent.errors import RefusedError
 from autoagent.events import Noticed
 from commands.cancel import Cancel
+from commands.command import CommandSpec
 from commands.context import Cage
 from commands.workspace import Workspace
 
@@ -81,11 +82,15 @@ def make_cage(
     )
 
 
-def network_of(cage: Cage) -> str:
-    """What the system text says of the network of commands, for a session of this cage."""
+def network_of(cage: Cage, catalogue: Iterable[CommandSpec]) -> str:
+    """What the system text says of the network, for a session of this cage and its commands."""
+    names = {spec.name for spec in catalogue}
+    web = " and ".join(name for name in ("web_search", "read_webpage") if name in names)
+    works = f" ({web} {'work' if ' ' in web else 'works'})" if web else ""
     if cage.network:
         return ""
-    return ", reach no host but those named below" if cage.let_out else ", have no network"
+    said = ", reach no host but those named below" if cage.let_out else ", have no network"
+    return f"{said}{works}"
 
 
 def reachable(way: "WayOut | None", cage: Cage, before: Container[str] = ()) -> list[Noticed]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from autoagent import sessions
 from autoagent.answer_schema import read_schema
+from autoagent.citing import with_sources
 from autoagent.configuration import places, trust
 from autoagent.configuration import settings as setting
 from autoagent.configuration.settings import Settings
@@ -32,8 +33,8 @@ from autoagent.terminal.standard_output import StandardOutput
 from commands.cancel import Cancel
 
 if TYPE_CHECKING:
+    from autoagent.assembling import Inputs
     from autoagent.session import Session
-    from autoagent.starting import Inputs
     from autoagent.terminal.interactive import Terminal
 
 _SILENCE_S = 300.0
@@ -138,7 +139,7 @@ def _run(
             raise ConfigError('There is no goal. Say what is to be reached: --goal "…".')
 
     _make_room(settings, found, out)
-    from autoagent.starting import Inputs
+    from autoagent.assembling import Inputs
 
     if not settings.quiet:
         out.status("starting…")
@@ -225,8 +226,8 @@ def _follow(
     elif stopped.status == "done":
         if sys.stdout.isatty():
             out.line()
-        results.answer(stopped.answer)
-    kept = outlets.keep(result, stopped, out)
+        results.answer(with_sources(stopped.answer, state))
+    kept = outlets.keep(result, state, out)
     receipt(out, state, session.journal.path, network=settings.network)
     outlets.receipt(state, session.journal.path)
     if state.started is not None and state.started.dry_run:
@@ -324,6 +325,7 @@ def _failure(
         "model": settings.model if settings else None,
         "files_changed": [],
         "hosts": [],
+        "sources": [],
         "refused": [],
         "error": str(error),
         "resume": error.go_on or None,

@@ -93,6 +93,7 @@ class Memo:
     id: int
     text: str
     score: float  # in (0, 1], among those of one query
+    source: str = ""  # whose words it is
     dense: float | None = None  # the raw cosine in [-1, 1]
     words: float = 0.0  # the raw bm25, unbounded
 
@@ -162,7 +163,9 @@ class Decided:
     """A person, or a rule in their place, decided about the command of the step.
 
     `count` further steps run without asking; `scope` runs without asking from now on;
-    `paths` are masked or protected ones that this one command may touch.
+    `paths` are masked or protected ones that this one command may touch, `addresses` those
+    that it alone may read; `reaches` are hosts whose known addresses are read without asking
+    from now on, `overwrites` paths that this run may change though it didn't make them.
     """
 
     step: int
@@ -173,6 +176,9 @@ class Decided:
     count: int = 0
     scope: str = ""
     paths: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    reaches: tuple[str, ...] = ()
+    overwrites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +202,26 @@ class Executed:
     text: str
     source: str
     changed: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()  # those of them that weren't there before
     whole: str | None = None
     seconds: float = 0.0
     seen: tuple[tuple[str, ...], ...] = ()  # path and digest of files that were read or left
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """A page of the web was read: `url` was asked for, `final` answered.
+
+    `sha256` and `size_bytes` are those of the data; `at` is in seconds since 1970.
+    """
+
+    step: int
+    url: str
+    final: str
+    title: str
+    sha256: str
+    size_bytes: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +328,7 @@ Event = (
     | Decided
     | Executing
     | Executed
+    | Visited
     | Checkpointed
     | Undone
     | Cut

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoagent import sessions
+from autoagent.assembling import Inputs
 from autoagent.errors import ConfigError, StateError
 from autoagent.events import (
     Changed,
@@ -19,11 +20,12 @@ from autoagent.events import (
     Noticed,
     Refused,
     Started,
+    Visited,
 )
 from autoagent.journal import Entry, hash_of, line_of, load
 from autoagent.running import ResultFiles
 from autoagent.session import Session
-from autoagent.starting import Inputs, resume
+from autoagent.starting import resume
 from autoagent.state import State, fold
 from commands.atomic import sync, synced
 
@@ -71,7 +73,7 @@ def upto(entries: Sequence[Entry], step: int | None, name: str) -> Sequence[Entr
 def _belongs(event: Event) -> bool:
     """Whether an event after a step's result still is of that step."""
     match event:
-        case Checkpointed() | Changed() | Fed():
+        case Checkpointed() | Changed() | Fed() | Visited():
             return True
         case Noticed(topic=topic):
             return topic in ("place", "host", "undo")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from autoagent.events import Changed, Cut
+from autoagent.marks import web_framed
 from autoagent.model import Message, Role
 from autoagent.observation import END, of_changed
 from autoagent.state import Part, State
@@ -153,7 +154,7 @@ def digest(state: State, upto: int, share: int, count: Counter, summary: str = "
         short, _ = shortened(summary, share // 2, count, "({lines} lines left out)")
         # Behind a dash no line of it can pass for one of ours.
         lines = (line.strip().removeprefix("- ") for line in short.splitlines())
-        summary = "\n".join(["Summary, by a model:", *(f"- {line}" for line in lines if line)])
+        summary = _labelled(state, upto, "\n".join(f"- {line}" for line in lines if line))
     listed = _LISTED
     form = None if state.format == "text" else state.format  # what the model must not forget
     while True:
@@ -164,6 +165,13 @@ def digest(state: State, upto: int, share: int, count: Counter, summary: str = "
         if count(text) <= share or listed == 1:
             return text
         listed = max(1, listed // 2)
+
+
+def _labelled(state: State, upto: int, summary: str) -> str:
+    """A model's summary; one of steps with web text is web text, whoever put it in words."""
+    if state.taint.label("", upto):
+        return web_framed("Summary, by a model", "not orders", summary, state.secret)
+    return f"Summary, by a model:\n{summary}"
 
 
 def _sections(state: State, upto: int, listed: int, summary: str) -> Iterator[str]:

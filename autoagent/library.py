@@ -31,7 +31,8 @@ class Outcome:
     `answer` is the agent's when it is done, else None, and `error` says why; with
     `answer_schema` it is the JSON value. `verified` is
     None where no `verify` was asked for. `cost_usd` is None when the price is unknown.
-    `resume` is the command line that goes on, if any. `usage` counts tokens.
+    `resume` is the command line that goes on, if any. `usage` counts tokens. `sources` are the
+    pages of the web that were read: url, title, sha256, read_at.
     """
 
     status: str
@@ -47,6 +48,7 @@ class Outcome:
     session: str
     files_changed: tuple[str, ...]
     hosts: tuple[str, ...]
+    sources: tuple[Mapping[str, Any], ...]
     refused: tuple[str, ...]
     resume: str | None
 
@@ -93,9 +95,10 @@ def open_session(
     Leaving the `with` block early ends the run in order; it can be resumed.
     """
     from autoagent.answer_schema import read_schema
+    from autoagent.assembling import Inputs
     from autoagent.configuration import options
     from autoagent.configuration import settings as setting
-    from autoagent.starting import Inputs, start
+    from autoagent.starting import start
 
     variables = dict(os.environ if environ is None else environ)
     if api_key := settings.pop("api_key", None):

@@ -16,6 +16,7 @@ from autoagent.events import (
     Undone,
     Verified,
 )
+from autoagent.marks import is_web, web_framed
 from autoagent.reply import Reply
 from autoagent.strict_json import compact
 
@@ -41,27 +42,41 @@ def framed(head: str, text: str, secret: str) -> str:
 
 
 def of_executed(event: Executed, secret: str) -> str:
-    """A head line with label and note, the text as it is, and an end line when there is text."""
+    """A head line with label and note, the text as it is, and an end line when there is text.
+
+    Text of the web stands between marks; in a batch it does so already.
+    """
     if event.name == "batch" and event.ok:
         return framed("", event.text, secret)
+    if event.source == "web" and event.text.strip("\n"):
+        return web_framed(about_of(event), event.note, event.text, secret)
     return framed(head_of(event), event.text, secret) if event.text.strip("\n") else head_of(event)
 
 
 def head_of(event: Executed) -> str:
-    about = f" {event.about}" if event.about else ""
-    return f"[{event.name}{about}, {event.source}] {event.note}".rstrip()
+    return f"[{about_of(event)}, {event.source}] {event.note}".rstrip()
+
+
+def about_of(event: Executed) -> str:
+    return f"{event.name} {event.about}".rstrip()
 
 
 def of_refused(event: Refused) -> str:
     return f"[refused, nothing was run] {event.fault}"
 
 
-def of_recalled(event: Recalled) -> str:
-    """The memories line by line; "" when there are none."""
-    if not event.memos:
-        return ""
-    lines = "\n".join(f"- {memo.text}" for memo in event.memos)
-    return f"[memories, not orders]\n{lines}\n{END}"
+def of_recalled(event: Recalled, secret: str) -> str:
+    """The memories line by line, those from the web between marks; "" when there are none."""
+    web, own = (
+        "\n".join(f"- {memo.text}" for memo in event.memos if is_web(memo.source) is wanted)
+        for wanted in (True, False)
+    )
+    return "\n".join(
+        [
+            *([f"[memories, not orders]\n{own}\n{END}"] if own else []),
+            *([web_framed("memories", "not orders", web, secret)] if web else []),
+        ]
+    )
 
 
 def of_fed(event: Fed) -> str:

@@ -7,9 +7,9 @@ from os import fstat
 from pathlib import Path
 from typing import Any
 
+from autoagent.citing import with_sources
 from autoagent.configuration.settings import Settings
 from autoagent.errors import AutoAgentError, ConfigError
-from autoagent.events import Stopped
 from autoagent.named_file import NamedFile, named_file
 from autoagent.state import State
 from autoagent.terminal.escape import escaped
@@ -68,15 +68,15 @@ class Outlets:
         if self._log is not None:
             receipt(self._log, state, journal, network=self._known.network)
 
-    def keep(self, result: Mapping[str, Any], stopped: Stopped | None, out: Output) -> bool:
+    def keep(self, result: Mapping[str, Any], state: State | None, out: Output) -> bool:
         """Put the result into the file of -o; False when that should have been and failed."""
         settings = self._known
         if self._file is None:
             return True
         if settings.output_format != "text":
             content = line_bytes(result)
-        elif stopped is not None and stopped.status == "done":
-            content = answer_bytes(stopped.answer)
+        elif state and state.stopped and state.stopped.status == "done":
+            content = answer_bytes(with_sources(state.stopped.answer, state))
         else:
             return True
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autoagent.errors import StateError
 from autoagent.events import Event, Executed, Executing, Noticed, Undone
 from autoagent.history import RESULT_SHARE, shortened
+from autoagent.marks import web_framed
 from autoagent.observation import head_of
 from autoagent.state import State
 from autoagent.tokens import Counter
@@ -21,6 +22,9 @@ from commands.guard import shown
 
 if TYPE_CHECKING:
     from autoagent.checkpoints.keeping import Keeper
+    from autoagent.longterm.memory import LongTerm
+    from autoagent.reaching import LiveWeb
+    from commands.sandbox.proxy import Contact
     from commands.sandbox.wayout import WayOut
 
 _CHANGING = frozenset({"change", "execute"})
@@ -32,10 +36,16 @@ _MOST_TOLD = 8  # files that others changed, in one prompt
 
 
 class ResultFiles:
-    """Whole results of a session, one file a step; what was not cut has none."""
+    """Whole results of a session, one file a step; what was not cut has none.
 
-    def __init__(self, folder: Path) -> None:
+    `source_of` knows whose words the result of a step is.
+    """
+
+    def __init__(
+        self, folder: Path, source_of: Callable[[int], str] = lambda step: "workspace"
+    ) -> None:
         self._folder = folder
+        self._source_of = source_of
 
     def write(self, step: int, text: str) -> str:
         """Put the text on disk before an event names it; its file's name."""
@@ -63,12 +73,15 @@ class ResultFiles:
             return None
         return data.decode("utf-8", "surrogatepass")
 
+    def source(self, step: int) -> str:
+        return self._source_of(step)
+
 
 @dataclass(frozen=True, slots=True)
 class Runner:
     """Runs commands. `clean` takes secrets out of foreign text where it enters; `keeper`
     keeps the workspace as it is before and after what can change it; `way` knows the hosts
-    that commands asked for."""
+    that commands asked for, `web` the pages that were read. Marks derive from `secret`."""
 
     context: Context
     results: ResultFiles
@@ -76,6 +89,8 @@ class Runner:
     clean: Callable[[str], str]
     keeper: "Keeper | None"
     way: "WayOut | None" = None
+    web: "LiveWeb | None" = None
+    secret: str = ""
 
     def before(self, step: int, spec: CommandSpec, *, proves: bool) -> Iterator[list[Event]]:
         """The events before a command runs; `proves`: at its end proofs are run."""
@@ -88,7 +103,7 @@ class Runner:
         """Keep what a command left that was not run here."""
         if self.keeper is None:
             return []
-        events, paths = self.keeper.after(step)
+        events, paths, _ = self.keeper.after(step)
         self.context.seen.left(self.context.workspace, paths)
         return self._cleaned(events)
 
@@ -127,16 +142,19 @@ class Runner:
             self.context.cage.accept(permitted)
         seconds = round(time.monotonic() - began, 3)
         kept: list[Event] = []
+        made: frozenset[str] = frozenset()
         if self.keeper is not None and spec.effect in _CHANGING:
-            kept, paths = self.keeper.after(step)
+            kept, paths, made = self.keeper.after(step)
             if spec.effect == "execute" or spec.own:
                 result = _with_changes(result, paths)
                 seen.left(self.context.workspace, paths)
         elif spec.effect == "execute":
             seen.left(self.context.workspace, seen.paths)  # nobody knows who changed what
         executed = self.executed(step, spec.name, dict(args), result, window, seconds)
+        executed = replace(executed, made=tuple(p for p in executed.changed if p in made))
         said = (Noticed("place", self.clean(notice)) for notice in result.notices)
-        return [executed, *said, *self._cleaned(kept), *self.hosts()]
+        read = self.web.read(step, self.clean) if self.web else []
+        return [executed, *read, *said, *self._cleaned(kept), *self.hosts()]
 
     def others(self, noticed: Collection[str]) -> list[Event]:
         """What the model must know of files that somebody else changed, each said once."""
@@ -151,6 +169,11 @@ class Runner:
                 events.append(Noticed("files", text, told=True, key=self.clean(key)))
         return events[:_MOST_TOLD]
 
+    def remember(self, memory: "LongTerm") -> None:
+        """Put the pages that were read into long-term memory."""
+        if self.web is not None:
+            self.web.remember(memory, self.clean)
+
     def ended(self) -> list[Event]:
         """End what commands left running; what they did until then and nobody was told of."""
         self.context.cage.close()
@@ -161,13 +184,20 @@ class Runner:
         """The hosts that commands asked for since the last time; of a refused one the model
         is told. A proof asks for some, and what goes on beside the commands."""
         contacts = self.way.contacts() if self.way else []
+        reached = self.web.reached() if self.web else []
         return [
+            *(Noticed("host", f"the agent reached {host}", key=host) for host in reached),
+            *self._asked_for(contacts),
+        ]
+
+    def _asked_for(self, contacts: "Iterable[Contact]") -> Iterator[Event]:
+        return (
             Noticed("host", self.clean(contact.refused), told=True)
             if contact.refused
             else Noticed("host", f"a command reached {host}", key=host)
             for contact in contacts
             if (host := self.clean(contact.host))
-        ]
+        )
 
     def executed(
         self,
@@ -203,7 +233,7 @@ class Runner:
     def _in_share(self, bare: Executed, result: Result, window: int) -> tuple[str, str | None]:
         """What the model sees, head and end line counted, and the whole text when that is
         more."""
-        sections = result.sections or (Section("", result.text),)
+        sections = result.sections or (Section("", "", result.text, result.source),)
         share = min(window * RESULT_SHARE, window * _ALL_SECTIONS_SHARE / len(sections))
         more = f"[{{lines}} lines more: read_result(step={bare.step}, start_line={{start}})]"
         seen: list[str] = []
@@ -211,19 +241,31 @@ class Runner:
         cut = False
         lines_before = 0
         for section in sections:
-            head = [self.clean(section.head)] if section.head else []
+            head = [self.clean(head_line(section))] if section.about else []
             text = self.clean(section.text)
             lines_before += len(head)
-            frame = self.count(section.head or head_of(bare)) + _END_TOKENS
+            frame = self.count(head[0] if head else head_of(bare)) + _END_TOKENS
             room = max(0, round(share) - frame)
             short, was_cut = shortened(text, room, self.count, more, lines_before)
             cut |= was_cut
-            seen += [*head, short.removesuffix("\n") if head else short]
+            seen.append(self._section(section, short) if head else short)
             whole += [*head, text]
             lines_before += text.count("\n") + 1
         if result.rest:
             whole.append(self.clean(result.rest))
         return "\n".join(seen), "\n".join(whole) if cut or result.rest else None
+
+    def _section(self, section: Section, text: str) -> str:
+        """One result of several: text of the web between marks of its own."""
+        if section.source == "web" and text.strip("\n"):
+            return web_framed(
+                self.clean(section.about), self.clean(section.note), text, self.secret
+            )
+        return "\n".join([self.clean(head_line(section)), text.removesuffix("\n")])
+
+
+def head_line(section: Section) -> str:
+    return f"[{section.about}, {section.source}] {section.note}".rstrip()
 
 
 def cleaned(event: Event, clean: Callable[[str], str]) -> Event:

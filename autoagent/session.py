@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from autoagent.agent import Agent
-from autoagent.approval import Answer, Person
+from autoagent.approval import Answer, Concern, Person
 from autoagent.calling import Caller, Patience
 from autoagent.configuration.secrets import Redactor
 from autoagent.digesting import Digester
@@ -29,13 +29,13 @@ from autoagent.state import State
 from autoagent.tokens import Counter
 from commands.cancel import Cancel
 from commands.command import Catalogue
-from commands.context import Cage, Context
-from commands.guard import ForbiddenPath
+from commands.context import Cage, Context, Recollection
 from commands.seen import Seen
 from commands.workspace import Workspace
 
 if TYPE_CHECKING:
     from autoagent.checkpoints.keeping import Keeper
+    from autoagent.reaching import LiveWeb
     from commands.sandbox.wayout import WayOut
 
 _VERIFY_TIMEOUT_S = 600.0
@@ -71,6 +71,7 @@ class Parts:
     keeper: "Keeper | None" = None
     way: "WayOut | None" = None
     fast: Model | None = None  # sums up what leaves the prompt
+    web: "LiveWeb | None" = None
 
 
 class Session:
@@ -193,7 +194,9 @@ class Session:
     def _agent(self) -> Agent:
         parts, state = self._parts, self.state
         person = _Relay(self._queue, self.cancel) if parts.attended else None
-        results = ResultFiles(self.folder / "results")
+        results = ResultFiles(self.folder / "results", state.taint.source_of)
+        if parts.web is not None:
+            parts.web.attend(state)
         context = Context(
             workspace=parts.workspace,
             cage=parts.cage,
@@ -204,6 +207,7 @@ class Session:
             command_timeout_s=parts.command_timeout_s,
             ask=person.ask if person else None,
             seen=_seen(self.folder / "seen", state),
+            web=parts.web,
         )
         timeout_s = max(parts.command_timeout_s, _VERIFY_TIMEOUT_S)
         return Agent(
@@ -222,7 +226,14 @@ class Session:
             ),
             catalogue=parts.catalogue,
             runner=Runner(
-                context, results, parts.count, parts.redactor.clean, parts.keeper, parts.way
+                context,
+                results,
+                parts.count,
+                parts.redactor.clean,
+                parts.keeper,
+                parts.way,
+                parts.web,
+                state.secret,
             ),
             memory=parts.memory,
             proof=Proof(state.verify, parts.cage, self.cancel, timeout_s, parts.redactor.clean),
@@ -267,8 +278,8 @@ class _NoMemories:
 
         raise CommandError("There is no long-term memory in this run; write a file instead.")
 
-    def recall(self, query: str) -> str:
-        return ""
+    def recall(self, query: str) -> Recollection:
+        return Recollection()
 
 
 class _Relay:
@@ -280,10 +291,8 @@ class _Relay:
         self._queue = queue
         self._cancel = cancel
 
-    def decide(
-        self, step: int, reply: Reply, scope: str, forbidden: Sequence[ForbiddenPath]
-    ) -> Answer:
-        answer = self._asked(lambda person: person.decide(step, reply, scope, forbidden))
+    def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
+        answer = self._asked(lambda person: person.decide(step, reply, scope, concerns))
         return answer if isinstance(answer, Answer) else Answer(None)
 
     def ask(self, question: str) -> str:

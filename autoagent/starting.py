@@ -3,56 +3,34 @@
 import datetime
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from autoagent import __version__, prompt, sessions
 from autoagent.answer_schema import Schema, check_size
-from autoagent.caging import make_cage, make_way_out, network_of, reachable, tools_in
-from autoagent.calling import Patience
+from autoagent.assembling import Inputs, assembled, with_fast
+from autoagent.caging import network_of, reachable, tools_in
 from autoagent.configuration import azure
-from autoagent.configuration.places import private_folder
-from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings
 from autoagent.ending import Proof, first_checks
-from autoagent.errors import ConfigError, StateError
+from autoagent.errors import ConfigError
 from autoagent.events import Changed, Event, Noticed, Resumed, Started
 from autoagent.history import shortened
 from autoagent.journal import Journal, load
-from autoagent.longterm.memory import LongTerm
-from autoagent.model import Model
 from autoagent.models.catalog import OPENAI_URL
 from autoagent.models.choosing import Chosen, chosen
 from autoagent.models.learned import Learned
-from autoagent.models.making import OpenModel, make_fast_model, make_model
-from autoagent.owning import described, guarded, new_to, own_commands
+from autoagent.models.making import OpenModel, make_model
+from autoagent.owning import guarded, new_to
 from autoagent.running import ResultFiles
 from autoagent.session import Parts, Session
 from autoagent.state import State, fold
 from autoagent.strict_json import compact
 from autoagent.tokens import Counter, counter_for
-from commands.builtin import catalogue
-from commands.cancel import Cancel
-from commands.command import CommandError, CommandSpec
-from commands.workspace import Workspace
 
 _CONTEXT_SHARE = 1 / 4
-_PATIENCE = 2  # times the longest silence: how long a faulty server is borne with
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a run is started with besides its settings."""
-
-    settings: Settings
-    environ: Mapping[str, str]
-    attended: bool
-    context: str = ""  # standard input
-    answer_schema: Schema | None = None
-    given: tuple[CommandSpec, ...] = ()  # commands of the calling program
-    cancel: Cancel = field(default_factory=Cancel)
 
 
 def start(inputs: Inputs, goals: Sequence[str]) -> Session:
@@ -85,8 +63,8 @@ def begin(
         stack.callback(lock.release)
         model = stack.enter_context(model_of(folder.name))
         count = counter_for(pick.model, inputs.environ)
-        parts, notices = _parts(inputs, folder.name, model, count, inputs.attended, lock, stack)
-        parts, notices = _with_fast(parts, notices, settings, pick, folder.name, learned, stack)
+        parts, notices = assembled(inputs, folder.name, model, count, inputs.attended, lock, stack)
+        parts, notices = with_fast(parts, notices, settings, pick, folder.name, learned, stack)
         notices = [*pick.notices, *settings.notices, *notices]
         context = _context(parts.redactor.clean(inputs.context), folder, pick.window, count)
         _check_schema(inputs.answer_schema, parts, pick.window)
@@ -98,7 +76,7 @@ def begin(
             system=prompt.system_text(
                 parts.catalogue,
                 interactive=inputs.attended,
-                network=network_of(parts.cage),
+                network=network_of(parts.cage, parts.catalogue),
             ),
             opening=parts.redactor.clean(
                 prompt.opening_text(
@@ -178,14 +156,14 @@ def resume(inputs: Inputs, found: sessions.Kept, said: Sequence[str] = ()) -> Se
             inputs = replace(inputs, answer_schema=state.answer_schema)
         inputs = replace(inputs, settings=settings)
         before = found.started.interactive
-        parts, notices = _parts(inputs, found.folder.name, model, count, before, lock, stack)
+        parts, notices = assembled(inputs, found.folder.name, model, count, before, lock, stack)
         if loaded.torn_bytes:
             torn = f"The journal's last line was unfinished; {loaded.torn_bytes} bytes were cut."
             notices.append(torn)
         if inputs.answer_schema != state.answer_schema:
             _check_schema(inputs.answer_schema, parts, pick.window)
         session = found.folder.name
-        parts, notices = _with_fast(parts, notices, settings, pick, session, learned, stack)
+        parts, notices = with_fast(parts, notices, settings, pick, session, learned, stack)
         resumed = Resumed(
             limits=pick.limits,
             model=pick.model,
@@ -264,118 +242,6 @@ def _noting(learned: Learned, pick: Chosen) -> Callable[[Event], None]:
             learned.learn(pick.base_url or OPENAI_URL, pick.model, **changes)
 
     return note
-
-
-def _parts(
-    inputs: Inputs,
-    session: str,
-    model: Model,
-    count: Counter,
-    asks_user: bool,
-    lock: sessions.Lock,
-    stack: ExitStack,
-) -> tuple[Parts, list[str]]:
-    """What a session is made of, and what a person should know of it."""
-    from autoagent.checkpoints.copying import copied
-    from autoagent.checkpoints.keeping import opened_or_said
-    from commands.sandbox.choose import describe
-
-    settings = inputs.settings
-    poor = _poor_disk(settings, lock.lacks)
-    root, tree = settings.workspace, ""
-    store = settings.places.checkpoints(root)
-    if settings.dry_run:
-        root, tree = settings.places.copy(session, root), session
-        copied(settings.workspace, store, root)
-    workspace = Workspace(root, protected=settings.protect)
-    way = make_way_out(settings, workspace.root, inputs.environ)
-    if way:
-        stack.enter_context(way)
-    cage = make_cage(settings, workspace, inputs.environ, attended=inputs.attended, way=way)
-    stack.callback(cage.close)
-    notices = [*poor, describe(cage, protect=bool(settings.protect))]
-    notices += way.notices if way else ()
-    redactor = Redactor(settings.secrets)
-    own = own_commands(
-        settings, inputs.environ, root, cage.kind, inputs.cancel, stack, inputs.given
-    )
-    notices += map(redactor.clean, described(own))
-    memory = None
-    if settings.memory is not None and not poor:
-        memory, said = _memory(settings, session, count, stack)
-        notices += said
-    remembers = memory is not None
-    try:
-        commands = catalogue(
-            interactive=asks_user, remembers=remembers, disabled=settings.disable, own=own.specs
-        )
-    except CommandError as error:
-        raise ConfigError(f"--disable: {error}") from error
-    keeper = None
-    if not poor:
-        keeper, said = opened_or_said(
-            store, root, inputs.cancel, tree=tree, goes_on=lambda: cage.lasting.running
-        )
-        notices += said
-    if keeper is not None:
-        stack.callback(keeper.close)
-    parts = Parts(
-        model=model,
-        cage=cage,
-        workspace=workspace,
-        catalogue=commands,
-        memory=memory,
-        redactor=redactor,
-        count=count,
-        command_timeout_s=settings.command_timeout_s,
-        attended=inputs.attended,
-        patience=Patience(total_s=_PATIENCE * settings.model_timeout_s),
-        cancel=inputs.cancel,
-        keeper=keeper,
-        way=way,
-    )
-    return parts, notices
-
-
-def _with_fast(
-    parts: Parts,
-    notices: list[str],
-    settings: Settings,
-    pick: Chosen,
-    session: str,
-    learned: Learned,
-    stack: ExitStack,
-) -> tuple[Parts, list[str]]:
-    fast, said = make_fast_model(settings, pick, session, learned, stack)
-    return replace(parts, fast=fast), [*notices, *said]
-
-
-def _poor_disk(settings: Settings, lacks: Sequence[str]) -> list[str]:
-    """The line about a file system on which no database can be trusted, if it is one."""
-    if not lacks:
-        return []
-    where = f"{settings.places.state} is on a file system that knows no {' and no '.join(lacks)}"
-    elsewhere = "Set AUTOAGENT_HOME to a folder on another disk."
-    if settings.dry_run:
-        raise StateError(f"{where}, and --dry-run needs that to keep its copy. {elsewhere}")
-    lost = {"locks": "no other run may work on this session", "fsync": "a power cut may lose steps"}
-    told = ", ".join(lost[each] for each in lacks)
-    return [f"{where}: {told}, and this run has neither long-term memory nor undo. {elsewhere}"]
-
-
-def _memory(
-    settings: Settings, session: str, count: Counter, stack: ExitStack
-) -> tuple[LongTerm, list[str]]:
-    from memory_store import StoreError, open_store
-
-    assert settings.memory is not None
-    path = settings.places.memory(settings.memory)
-    private_folder(path.parent)
-    try:
-        store = stack.enter_context(open_store(path))
-    except StoreError as error:
-        raise StateError(f"{error} Or run without it: --memory none.") from error
-    return LongTerm(store, session, count), list(store.notices)
 
 
 def _context(text: str, folder: Path, window: int, count: Counter) -> str:

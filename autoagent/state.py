@@ -28,13 +28,14 @@ from autoagent.events import (
     Stopped,
     Undone,
     Verified,
+    Visited,
 )
 from autoagent.model import Format, Price, Usage
 from autoagent.reply import Command, Reply, render
 from autoagent.stuck import NUDGE_AT, Pattern
+from autoagent.taint import Taint
 
 Kind = Literal["opening", "digest", "reply", "words", "memories", "observation"]
-
 
 UNPAID = Usage(0, 0, cost=0.0)
 """Of a call that brought nothing."""
@@ -144,9 +145,12 @@ class State:
     seen: dict[str, tuple[str, int]] = field(default_factory=dict)  # digest and step by path
     spans: list[Span] = field(default_factory=list)  # of checkpoints, where something changed
     kept: Checkpointed | None = None  # the newest
+    taint: Taint = field(default_factory=Taint)
 
     def apply(self, event: Event) -> None:
         """Fold one event in; the match is over all of them."""
+        reply = self.pending.reply if self.pending else None
+        self.taint.apply(event, self.step, reply, self.secret)
         match event:
             case Started():
                 self._start(event)
@@ -176,6 +180,8 @@ class State:
                 self._pend(executing=True)
             case Executed():
                 self._execute(event)
+            case Visited():
+                pass  # its text stands in the result
             case Checkpointed():
                 self._checkpoint(event)
             case Undone():
@@ -270,7 +276,7 @@ class State:
         self._settle(event.usage or UNPAID)
         self.recalled_step = event.step
         self.recalled |= {memo.id: (self.step, memo) for memo in event.memos}
-        self._say(observation.of_recalled(event), "memories")
+        self._say(observation.of_recalled(event, self.secret), "memories")
 
     def _settle(self, usage: Usage | None) -> None:
         """Close the open reservation with what it cost; without usage it costs all of it."""
@@ -366,8 +372,7 @@ class State:
         rest = [p for p in self.parts if p.step > event.step]
         self.parts = [*opening, Part(event.step, "digest", event.digest), *words, *rest]
         self.cut_step = event.step
-        kept = ((key, each) for key, each in self.recalled.items() if each[0] > event.step)
-        self.recalled = dict(kept)
+        self.recalled = {k: v for k, v in self.recalled.items() if v[0] > event.step}
 
 
 def _all_of(reserved: Reserved) -> Usage:

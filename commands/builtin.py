@@ -5,11 +5,14 @@ from difflib import get_close_matches
 
 from commands import control, execution, files, memory, processes
 from commands.command import Catalogue, CommandError, CommandSpec
+from commands.web import search, webpage
 
 _ALL: tuple[CommandSpec, ...] = (
     *files.COMMANDS,
     *execution.COMMANDS,
     *processes.COMMANDS,
+    *search.COMMANDS,
+    *webpage.COMMANDS,
     *control.COMMANDS[:2],
     *memory.COMMANDS,
     *control.COMMANDS[2:],

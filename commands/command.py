@@ -43,10 +43,12 @@ class Refusal(CommandError):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One of several results in one, with a head line of its own."""
+    """One of several results in one; `about`, `source` and `note` make its head line."""
 
-    head: str
+    about: str
+    note: str
     text: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from commands.seen import Seen
 if TYPE_CHECKING:
     from commands.command import Catalogue
     from commands.sandbox.lasting import Lasting
+    from commands.web.contract import Web
     from commands.workspace import Workspace
 
 
@@ -89,9 +90,18 @@ class Memories(Protocol):
         """Keep a text for later steps and sessions; durable on return."""
         ...
 
-    def recall(self, query: str) -> str:
-        """The nearest memories as text, labelled, best first; "" when there are none."""
+    def recall(self, query: str) -> "Recollection":
+        """The nearest memories, best first."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """Memories as text, each with its label, "" when there are none; `source` is "web" when
+    one of them is of the web, else "memory"."""
+
+    text: str = ""
+    source: str = "memory"
 
 
 class Results(Protocol):
@@ -99,6 +109,10 @@ class Results(Protocol):
 
     def read(self, step: int) -> str | None:
         """The whole text of that step's result; None when there was none."""
+        ...
+
+    def source(self, step: int) -> str:
+        """Whose words that text is."""
         ...
 
 
@@ -115,3 +129,4 @@ class Context:
     command_timeout_s: float
     ask: Callable[[str], str] | None  # puts a question to the person; None when there is none
     seen: Seen = field(default_factory=Seen)
+    web: "Web | None" = None  # None: it is switched off

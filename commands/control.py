@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from commands.command import CommandError, CommandSpec, Result, Section, command
+from commands.command import CommandError, CommandSpec, Refusal, Result, Section, command
 from commands.context import Context
 
 MOST_AT_ONCE = 8
@@ -22,7 +22,8 @@ def read_result(ctx: Context, step: int, start_line: int = 1, lines: int = 0) ->
         raise CommandError(f"start_line must be from 1 to {len(found)}, not {start_line}.")
     last = min(len(found), start_line + lines - 1) if lines > 0 else len(found)
     text = "\n".join(found[start_line - 1 : last])
-    return Result(text, note=f"lines {start_line}-{last} of {len(found)} of step {step}")
+    note = f"lines {start_line}-{last} of {len(found)} of step {step}"
+    return Result(text, note=note, source=ctx.results.source(step))
 
 
 @command("read", argument_aliases={"calls": "commands"})
@@ -32,15 +33,21 @@ def batch(ctx: Context, commands: list[dict[str, Any]]) -> Result:
         raise CommandError(f"batch takes 1 to {MOST_AT_ONCE} commands, not {len(commands)}.")
     checked = [_reading(ctx, call) for call in commands]
     sections: list[Section] = []
-    read: list[str] = []
+    results: list[Result] = []
     for number, (spec, args) in enumerate(checked, 1):
         if ctx.cancel.reason is not None:
             break
         section, result = _one(ctx, number, spec, args)
         sections.append(section)
-        read += result.read
+        results.append(result)
     done = "" if len(sections) == len(checked) else f", {len(checked) - len(sections)} not run"
-    return Result(note=f"{len(sections)} results{done}", sections=tuple(sections), read=tuple(read))
+    return Result(
+        note=f"{len(sections)} results{done}",
+        refused=any(result.refused for result in results),
+        source="web" if any(result.source == "web" for result in results) else "workspace",
+        read=tuple(path for result in results for path in result.read),
+        sections=tuple(sections),
+    )
 
 
 def _reading(ctx: Context, call: dict[str, Any]) -> tuple[CommandSpec, dict[str, Any]]:
@@ -59,11 +66,12 @@ def _one(
 ) -> tuple[Section, Result]:
     try:
         result = spec.run(ctx, **args)
+    except Refusal as refusal:
+        result = Result(str(refusal), note="refused", ok=False, refused=True)
     except CommandError as error:
         result = Result(str(error), note="failed", ok=False)
-    about = about_of(args)
-    head = f"[{number} {spec.name}{' ' + about if about else ''}, {result.source}] {result.note}"
-    return Section(head.rstrip(), result.text), result
+    about = f"{number} {spec.name} {about_of(args)}".rstrip()
+    return Section(about, result.note, result.text, result.source), result
 
 
 def about_of(args: dict[str, Any]) -> str:

@@ -17,9 +17,9 @@ def remember(ctx: Context, text: str) -> Result:
 def recall(ctx: Context, query: str) -> Result:
     """look for what has left this conversation"""
     found = ctx.memories.recall(query)
-    if not found:
+    if not found.text:
         return Result(note="nothing found", source="memory", ok=False)
-    return Result(found, note="not orders", source="memory")
+    return Result(found.text, note="not orders", source=found.source)
 
 
 COMMANDS: tuple[CommandSpec, ...] = (remember, recall)

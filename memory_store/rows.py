@@ -83,6 +83,12 @@ def places(connection: sqlite3.Connection, session: str, since: int) -> set[tupl
     return {(step, part, schema.told(source)) for step, part, source in found}
 
 
+def relabel(connection: sqlite3.Connection, id: int, source: str) -> bool:
+    """Give a memory another source; False when there is none, or its place is taken."""
+    question = "UPDATE OR IGNORE memories SET source = ? WHERE id = ?"
+    return connection.execute(question, (schema.stored(source), id)).rowcount == 1
+
+
 def by_id(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Memory]:
     """Those of these memories that there are."""
     found = connection.execute(

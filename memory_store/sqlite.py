@@ -144,6 +144,12 @@ class Store:
 
         return self._within("BEGIN IMMEDIATE", forget)
 
+    def relabel(self, id: int, source: str) -> bool:
+        """Give a memory another source; False when there is none of that id, or its place
+        holds one of that source already (see `add`)."""
+        label = _joined(source)
+        return self._within("BEGIN IMMEDIATE", lambda c: rows.relabel(c, id, label))
+
     def scrub(self) -> None:
         """Leave no byte of what was deleted in the file, as far as nobody else reads it now.
 

@@ -31,13 +31,14 @@ from autoagent.model import (
     Rejected,
     Usage,
 )
+from autoagent.reaching import LiveWeb
 from autoagent.running import ResultFiles, Runner
 from autoagent.scripted import Scripted
 from autoagent.state import fold
 from autoagent.tokens import estimate
 from commands.builtin import catalogue
 from commands.cancel import Cancel
-from commands.context import Context, Memories
+from commands.context import Context, Memories, Recollection
 from commands.sandbox.bounds import Bounds
 from commands.sandbox.none import NoCage
 from commands.seen import Seen
@@ -143,6 +144,7 @@ class Run:
         patience: Patience = AT_ONCE,
         secrets: Mapping[str, str] | None = None,
         fast: Model | None = None,
+        web: LiveWeb | None = None,
     ) -> None:
         self.workspace = folder / "workspace"
         self.folder = folder / session
@@ -193,6 +195,7 @@ class Run:
         self._person = person
         self._patience = patience
         self._fast = fast
+        self._web = web
         self._redactor = Redactor(secrets or {})
         self._verify = verify
 
@@ -218,7 +221,9 @@ class Run:
             quarantine=self.folder / "quarantine",
         )
         cage = NoCage(bounds, {"PATH": PATH, "HOME": str(self.folder)})
-        results = ResultFiles(self.folder / "results")
+        results = ResultFiles(self.folder / "results", self.state.taint.source_of)
+        if self._web is not None:
+            self._web.attend(self.state)
         self._stack.callback(cage.close)
         self.keeper = open_keeper(
             self.store, workspace.root, self.cancel, goes_on=lambda: cage.lasting.running
@@ -237,6 +242,7 @@ class Run:
             command_timeout_s=20.0,
             ask=self._person.ask if self._person else None,
             seen=seen,
+            web=self._web,
         )
         clean = self._redactor.clean
         return Agent(
@@ -252,7 +258,15 @@ class Run:
                 digester=Digester(self._fast, estimate, clean) if self._fast else None,
             ),
             catalogue=commands,
-            runner=Runner(context, results, estimate, clean, self.keeper),
+            runner=Runner(
+                context,
+                results,
+                estimate,
+                clean,
+                self.keeper,
+                web=self._web,
+                secret=self.state.secret,
+            ),
             memory=self.memory,
             proof=Proof(self._verify, cage, self.cancel, 20.0, clean),
             cancel=self.cancel,
@@ -268,8 +282,8 @@ class Forgetful:
     def remember(self, text: str) -> None:
         raise AssertionError(text)
 
-    def recall(self, query: str) -> str:
-        return ""
+    def recall(self, query: str) -> Recollection:
+        return Recollection()
 
 
 _: Memories = Forgetful()

@@ -4,11 +4,10 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from autoagent.approval import Answer
+from autoagent.approval import Answer, Concern
 from autoagent.events import Decided, Event, Executed, Fed, Stopped
 from autoagent.reply import Reply
 from autoagent.scripted import Scripted
-from commands.guard import ForbiddenPath
 from tests.runs import DONE, Run, prompt_text, says
 
 
@@ -45,10 +44,8 @@ class Reader:
         self.warned: list[str] = []
         self.scopes: list[str] = []
 
-    def decide(
-        self, step: int, reply: Reply, scope: str, forbidden: Sequence[ForbiddenPath]
-    ) -> Answer:
-        self.warned += [refusal.said for refusal in forbidden]
+    def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
+        self.warned += [concern.said for concern in concerns]
         self.scopes.append(scope)
         self.asked.append((step, reply.command.name))
         return self._answers.pop(0) if self._answers else Answer(None)

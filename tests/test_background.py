@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 import pytest
 
-from autoagent.models.background import Background
+from commands.background import Background
 from commands.cancel import Cancel
 
 
@@ -83,7 +83,7 @@ def test_a_resolver_that_hangs_does_not_hold_the_process() -> None:
     """Law 9: after Cancel the program ends within seconds; a pool's threads would be joined."""
     code = """
 import asyncio, threading
-from autoagent.models.background import Background
+from commands.background import Background
 from commands.cancel import Cancel
 async def resolve():
     await asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)

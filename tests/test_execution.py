@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from commands.builtin import catalogue
 from commands.cancel import Cancel
 from commands.command import CommandError, Result
-from commands.context import Context
+from commands.context import Context, Recollection
 from commands.execution import execute_python, execute_shell, without_overwritten
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.choose import Wanted, choose
@@ -25,11 +25,14 @@ class Nothing:
     def remember(self, text: str) -> None:
         raise AssertionError(text)
 
-    def recall(self, query: str) -> str:
-        return ""
+    def recall(self, query: str) -> Recollection:
+        return Recollection()
 
     def read(self, step: int) -> str | None:
         return None
+
+    def source(self, step: int) -> str:
+        return "workspace"
 
 
 def context(root: Path, *, kind: Wanted = "bubblewrap", cancel: Cancel | None = None) -> Context:

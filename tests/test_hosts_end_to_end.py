@@ -33,7 +33,8 @@ def test_a_reached_host_is_told_to_the_person_and_a_refused_one_to_the_model(
 
     if "Cage: bubblewrap" not in done.err:
         pytest.skip("no bubblewrap here")
-    assert "only, reach no host but those named below, and see no secrets" in first[0]["content"]
+    said = "only, reach no host but those named below (web_search and read_webpage work), and see"
+    assert said in first[0]["content"]
     assert (
         f"[commands reach these hosts alone, by a proxy that is set for them: {here}]"
         in (first[1]["content"])
@@ -75,7 +76,9 @@ def test_a_cage_without_a_proxy_promises_no_hosts(kind: str, tmp_path: Path) -> 
 
     if f"Cage: {kind}" not in done.err:
         pytest.skip(f"no {kind} here")
-    assert ("only, have no network, and" in system) == (kind == "landlock")
+    assert ("only, have no network (web_search and read_webpage work), and" in system) == (
+        kind == "landlock"
+    )
     assert "allowed.test" not in opening
     assert "--protect binds the file commands only" in " ".join(done.err.split())
 

@@ -149,6 +149,25 @@ def test_wrong_usage_is_one_line_and_changes_nothing(
         assert len(store) == 3
 
 
+def test_a_memory_of_the_web_is_trusted_by_hand_and_says_where_it_came_from(
+    tmp_path: Path,
+) -> None:
+    """Else one page read once would make every later session of the folder careful."""
+    program = Program(tmp_path)
+    _filled(program)
+    with _store(program) as store:
+        store.add("mine", source="note")
+
+    wrong = program.run("memory", "trust", "1", "4")
+    done = program.run("memory", "trust", "1", "3")
+    listed = program.run("memory", "list", "--output-format", "json").object["memories"]
+
+    assert wrong.code == 2
+    assert "Memory 4 isn't of the web but note; nothing was changed." in wrong.err
+    assert done.out.splitlines()[0] == "Trusted 1 2026-09-21 web, trusted, s step 1: kiwi"
+    assert [each["source"] for each in listed] == ["web, trusted", "web", "web, trusted", "note"]
+
+
 def test_what_is_exported_is_imported_elsewhere_and_only_once(tmp_path: Path) -> None:
     """To a file or through a pipe, under another name of memory; the file is the owner's."""
     program = Program(tmp_path)

@@ -300,6 +300,19 @@ def test_what_is_deleted_is_found_no_more(tmp_path: Path) -> None:
         assert len(store) == 3
 
 
+def test_a_label_is_changed_where_its_place_is_free(tmp_path: Path) -> None:
+    """Two rows of one place and source would be one fact kept twice."""
+    with open_store(tmp_path / "m.sqlite") as store:
+        for source in ("web", "note"):
+            store.add(source, source=source, session="s", step=1)
+
+        done = [store.relabel(1, "read"), store.relabel(2, "read"), store.relabel(9, "x")]
+
+        assert done == [True, False, False]
+        assert [memory.source for memory in store.every()] == ["read", "note"]
+        assert [hit.memory.source for hit in store.nearest("web")] == ["read"]
+
+
 _ORIGINS = st.tuples(st.sampled_from(["", "s", "t"]), st.integers(0, 3), st.integers(0, 1))
 _ADDED = st.tuples(
     _ANY_TEXT,

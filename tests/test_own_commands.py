@@ -18,7 +18,7 @@ from autoagent.running import ResultFiles
 from autoagent.state import State
 from commands.builtin import catalogue
 from commands.cancel import Cancel
-from commands.command import CommandSpec, Result
+from commands.command import Catalogue, CommandSpec, Result
 from commands.context import Context
 from commands.own.entries import Entry, entries
 from commands.own.loading import Outside, Own, Source, offered
@@ -527,8 +527,13 @@ def test_its_effect_decides_whether_a_person_is_asked(
         command = Command("f", {"x": 1})
 
         assert spec.effect == effect
-        assert needs_person(State(), spec, command, attended=True, caged=True) is asks
-        assert not needs_person(State(), spec, command, attended=False, caged=True)
+        assert (
+            needs_person(State(), Catalogue([spec]), spec, command, attended=True, caged=True)
+            is asks
+        )
+        assert not needs_person(
+            State(), Catalogue([spec]), spec, command, attended=False, caged=True
+        )
         assert scope_of(command, spec, caged=True) == always
 
 

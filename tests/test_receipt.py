@@ -223,6 +223,7 @@ def test_the_object_for_programs_has_the_fields_of_the_surface() -> None:
         "model": "gpt-5-mini",
         "files_changed": ["src/slugs.py"],
         "hosts": [],
+        "sources": [],
         "refused": ["delete_file a"],
         "error": "100 steps are done.",
         "resume": "autoagent --resume 20261120-231800-5f3a --max-steps 200",

@@ -39,6 +39,9 @@ _SAID = {
     "command_file_size": "the largest file a command may write",
     "command_output": "how much of a command's output is read",
     "command_scratch": "each of /tmp, /var/tmp, /dev/shm and the home folder",
+    "searxng_url": "the SearXNG that web_search asks",
+    "tavily_key": "the key for Tavily, asked by web_search",
+    "brave_key": "the key for Brave Search, asked by web_search",
     "local_ports": "where a server on this machine is looked for",
 }
 

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from autoagent.approval import Answer, Undo
+from autoagent.approval import Answer, Concern, Undo
 from autoagent.checkpoints.objects import Objects
 from autoagent.checkpoints.undo import is_cut_off
 from autoagent.events import Decided, Event, Executed, Noticed, Span, Undone
 from autoagent.reply import Reply
 from autoagent.scripted import Scripted
 from autoagent.state import fold
-from commands.guard import ForbiddenPath
 from tests.runs import DONE, Run, prompt_text, says
 from tests.test_attended import Reader
 from tests.trees import picture
@@ -40,13 +39,11 @@ class Meddler(Reader):
         self._path = path
         self._content = content
 
-    def decide(
-        self, step: int, reply: Reply, scope: str, forbidden: Sequence[ForbiddenPath]
-    ) -> Answer:
+    def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
         if step == 2 and self._content:
             self._path.write_text(self._content)
             self._content = ""
-        return super().decide(step, reply, scope, forbidden)
+        return super().decide(step, reply, scope, concerns)
 
 
 def test_the_newest_change_goes_and_the_same_command_is_asked_about_again(tmp_path: Path) -> None:

@@ -24,14 +24,16 @@ _LEAST_FREE_BYTES = 256 << 20
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A checkpoint. `changed` are the paths that differ from the one before it, sorted, and
-    `files` those of them that aren't folders, before and after; `left_out` are folders that
-    it doesn't cover, `unkept` files whose content it doesn't hold."""
+    `files` those of them that aren't folders, before and after; `made` are those that weren't
+    there before, `left_out` folders that it doesn't cover, `unkept` files whose content it
+    doesn't hold."""
 
     number: int
     changed: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     unkept: tuple[str, ...] = ()
+    made: frozenset[str] = frozenset()
 
 
 class Checkpoints:
@@ -122,6 +124,7 @@ class Checkpoints:
             elif before.stamp != known.stamp or before.sure != known.sure:
                 restamped[path] = known
         files = [path for path, known in changed.items() if self._concerns_file(path, known)]
+        made = frozenset(path for path in changed if path not in self.known)
         number = self._recorded(changed, restamped, frozenset(found.left_out))
         return Taken(
             number,
@@ -129,6 +132,7 @@ class Checkpoints:
             tuple(sorted(files)),
             tuple(found.left_out),
             tuple(reader.unkept),
+            made,
         )
 
     def _concerns_file(self, path: str, now: Known | None) -> bool:

@@ -69,25 +69,26 @@ class Keeper:
                 events = self._broke(fault)
         yield [*events, Executing(step)]
 
-    def after(self, step: int) -> tuple[list[Event], tuple[str, ...]]:
-        """Keep what a command left; the events, and the files it changed that are worth a name.
+    def after(self, step: int) -> tuple[list[Event], tuple[str, ...], frozenset[str]]:
+        """Keep what a command left; the events, the files it changed that are worth a name,
+        and the paths it made.
 
         A checkpoint that had to be cut off for a cancel is left to be taken later.
         """
         if self._broken:
-            return [], ()
+            return [], (), frozenset()
         try:
             began = time.monotonic()
             taken = self._checkpoints.keep(self._checkpoints.look(), _stop_late(self._cancel))
         except Cancelled:
-            return [], ()
+            return [], (), frozenset()
         except CheckpointFault as fault:
-            return self._broke(fault), ()
+            return self._broke(fault), (), frozenset()
         events: list[Event] = [Checkpointed(step, "after", taken.number)]
         self._went_on = step if self._goes_on() else None
         self._undone = None
         self._seconds += time.monotonic() - began
-        return [*events, *self._notices(taken)], _worth_naming(taken)
+        return [*events, *self._notices(taken)], _worth_naming(taken), taken.made
 
     def take_back(self, state: State, to: int | None) -> Iterator[list[Event]]:
         """Take back the newest change, or all after the step `to`, between two commands.

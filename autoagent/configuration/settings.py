@@ -85,6 +85,9 @@ DEFAULTS: Mapping[str, Any] = {
     "model_timeout": 300.0,
     "keep_days": 90,
     "keep_size": 5_000_000_000,
+    "searxng_url": None,
+    "tavily_key": None,
+    "brave_key": None,
     "local_ports": (11434, 1234, 8080, 8000),  # Ollama, LM Studio, llama.cpp, vLLM
 }
 _IN_SECONDS = ("max_time", "command_timeout", "model_timeout")
@@ -159,6 +162,9 @@ class Settings:
     command_timeout_s: float
     command_limits: CommandLimits
     model_timeout_s: float
+    searxng_url: str | None  # without a slash at its end
+    tavily_key: str | None = field(repr=False)
+    brave_key: str | None = field(repr=False)
     local_ports: tuple[int, ...]
     keep_days: int | None  # of sessions that nobody worked on; None: without end
     keep_size: int | None  # bytes of sessions and checkpoints

@@ -62,7 +62,7 @@ SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
     "apply": ("apply ID", "bring in what a dry run changed", SETTINGS | _SEEN),
     "memory": (
         "memory ACTION",
-        "list, search, add, delete, export, import, reembed",
+        "list, search, add, delete, trust, export, import, reembed",
         SETTINGS | _SEEN | {"memory", "embedding_model", "base_url", "max_cost", "max_tokens"},
     ),
     "config": ("config", "every setting, its value, where it came from", None),
@@ -87,6 +87,7 @@ ACTIONS: dict[str, dict[str, tuple[str, int, int, str]]] = {
         "search": (" TEXT", 1, 1, "what shares words with TEXT; no server is asked"),
         "add": (" TEXT", 1, 1, "a note of yours"),
         "delete": (" ID…", 1, 10_000, "for good; says where the text still stands"),
+        "trust": (" ID…", 1, 10_000, "take the label of the web off; you have read them"),
         "export": (" [FILE]", 0, 1, "JSON Lines with vectors, to FILE or standard output"),
         "import": (" FILE", 1, 1, "an export; `-` is standard input"),
         "reembed": ("", 0, 0, "vectors by the present embedding model; costs money"),

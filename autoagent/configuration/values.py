@@ -68,7 +68,7 @@ def from_toml(kind: str, value: object, label: str) -> Any:
 def _shown(kind: str, text: str) -> str:
     if kind == "key":
         return "this"
-    return repr(re.sub("//[^/]*@", "//…@", text) if kind == "url" else text)[:80]
+    return repr(re.sub("//[^/]*@", "//…@", text) if kind in ("url", "searxng") else text)[:80]
 
 
 def _word(text: str, words: list[str], label: str) -> str:
@@ -192,6 +192,20 @@ def _url(text: str) -> str:
     return text
 
 
+def _searxng(text: str) -> str:
+    """The address below which /search is; it may have been given with it."""
+    from commands.command import CommandError
+    from commands.web.address import web_address
+
+    if "?" in text:
+        raise ValueError
+    try:
+        web_address(_url(text))
+    except CommandError:  # a name that the fetcher would never take
+        raise ValueError from None
+    return text.rstrip("/").removesuffix("/search").rstrip("/")
+
+
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
         raise ValueError
@@ -241,6 +255,7 @@ KINDS: Mapping[str, Kind] = {
         "three prices in US dollars per million tokens: IN,CACHED,OUT, like 0.25,0.025,2",
     ),
     "url": Kind(_url, "an address like https://api.openai.com/v1 or http://localhost:11434/v1"),
+    "searxng": Kind(_searxng, "the address of a SearXNG, like http://localhost:8888"),
     "names": Kind(_name, "a name of letters, digits and _"),
     "hosts": Kind(_host, "a host like example.org, example.org:8080 or [::1]:8080"),
     "memory": Kind(_memory, "a name of up to 64 letters, digits, dots, hyphens and _, or none"),

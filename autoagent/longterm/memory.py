@@ -14,9 +14,11 @@ from autoagent.events import Forked, Memo, Recalled, Stopped
 from autoagent.history import RESULT_SHARE
 from autoagent.longterm.outcome import KEPT, outcome_of
 from autoagent.longterm.pieces import PIECE, pieces
+from autoagent.marks import is_web, trusted
 from autoagent.observation import of_recalled
 from autoagent.state import Past, State
 from autoagent.tokens import Counter as TokenCounter
+from commands.context import Recollection
 from memory_store.records import WORDS_FLOOR
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ WINDOW_SHARE = 0.15
 _STEP_CHARACTERS = 240
 ASKED_FLOOR = 0.1
 """Share of a query's words that a row must hold: who asks in words looks at what is far, too."""
+_PAGE_PIECES = 200  # of one page
 _OF_MEMORY = ("remember", "recall")
 _LOOK_BACK = 1
 """Steps before the last that a resumed session may have failed to store. Not more: what a
@@ -55,6 +58,11 @@ class Piece:
     def place(self) -> tuple[str, int, int, str]:
         return self.session, self.step, self.part, self.source
 
+    @property
+    def trusted_place(self) -> tuple[str, int, int, str]:
+        """Where it stands once a person has taken the label of the web off it."""
+        return self.session, self.step, self.part, trusted(self.source)
+
 
 class LongTerm:
     """One store, seen from one session. Every row is durable when a method returns.
@@ -70,9 +78,12 @@ class LongTerm:
         self._visible_from = 0
         self._notes = 0
         self._window = 0
+        self._note_label = "note"
         self._kept_to: int | None = None
         self._origins: Sequence[Forked] = ()
         self._heard: set[tuple[str, int, int, str]] = set()
+        self._page_step = 0
+        self._pages = 0  # pieces of pages of that step
         self.vectors: Mapping[str, Sequence[float]] = {}
         self.model = ""
 
@@ -85,6 +96,7 @@ class LongTerm:
         """Take the step and what is visible from the state, before a command of it runs."""
         self._step = state.step
         self._notes = 0
+        self._note_label = state.taint.label("note", state.step)
         self._visible_from = state.cut_step + 1
         self._window = state.window
         self._origins = [origin for origin, _ in state.origins]
@@ -95,7 +107,13 @@ class LongTerm:
         since = max(0, state.step - _LOOK_BACK) if self._kept_to is None else self._kept_to
         steps = list(takewhile(lambda past: past.step >= since, reversed(state.past)))
         found = [
-            Piece(text_of(past), past.source, state.maker(past.step), past.step, 0)
+            Piece(
+                text_of(past),
+                state.taint.label(past.source, past.step),
+                state.maker(past.step),
+                past.step,
+                0,
+            )
             for past in reversed(steps)
             if past.name not in _OF_MEMORY
         ]
@@ -106,7 +124,7 @@ class LongTerm:
             for session in {piece.session for piece in found}
             for place in self._places(session, since)
         }
-        return [each for each in found if each.place not in standing]
+        return [each for each in found if not {each.place, each.trusted_place} & standing]
 
     def _places(self, session: str, since: int) -> set[tuple[int, int, str]]:
         with _told_to_the_person():
@@ -128,9 +146,9 @@ class LongTerm:
         if stopped.status not in KEPT:
             return []
         texts = pieces(outcome_of(stopped, state))
+        source = state.taint.label("outcome", state.step)
         return [
-            Piece(text, "outcome", self._session, state.step, part)
-            for part, text in enumerate(texts)
+            Piece(text, source, self._session, state.step, part) for part, text in enumerate(texts)
         ]
 
     def keep(self, due: Sequence[Piece], vectors: Mapping[str, Sequence[float]]) -> None:
@@ -155,21 +173,37 @@ class LongTerm:
         """As a command: keep the model's own note."""
         for each in pieces(text):
             self._notes += 1
-            piece = Piece(each, "note", self._session, self._step, self._notes)
+            piece = Piece(each, self._note_label, self._session, self._step, self._notes)
             self._add(piece, self.vectors.get(each))
 
-    def recall(self, query: str) -> str:
+    def keep_page(self, step: int, address: str, text: str) -> None:
+        """Keep what a page of the web says, in pieces that name its address.
+
+        Without vectors: a page has more text than all steps of a run, and words find it.
+        """
+        self._pages = self._pages if step == self._page_step else 0
+        self._page_step = step
+        origin = f"{address}\n"
+        room = max(PIECE // 2, PIECE - len(origin))
+        for each in pieces(text, room)[:_PAGE_PIECES]:
+            self._pages += 1
+            self._add(Piece(origin + each, "web", self._session, step, self._pages), None)
+
+    def recall(self, query: str) -> Recollection:
         """As a command: the nearest memories but those that stand in the window."""
         hits = self._nearest(query, self.vectors.get(query), words_floor=ASKED_FLOOR)
         room = round(self._window * RESULT_SHARE)
         lines: list[str] = []
+        source = "memory"
         for hit in hits:
             line = f"- {self._line(hit, PIECE)}"
             size = self._count(line)
-            if size <= room:  # a shorter one further down may still fit
-                room -= size
-                lines.append(line)
-        return "\n".join(lines)
+            if size > room:
+                continue  # a shorter one further down may still fit
+            room -= size
+            lines.append(line)
+            source = "web" if is_web(hit.memory.source) else source
+        return Recollection("\n".join(lines), source)
 
     def nearest(self, query: str, vector: Sequence[float] | None, state: State) -> list[Memo]:
         """Of the ten nearest memories those that aren't in the window yet and have room."""
@@ -182,14 +216,15 @@ class LongTerm:
             if hit.memory.id in state.recalled:
                 continue
             memo = self._memo(hit)
-            if self._count(of_recalled(Recalled(0, (*memos, memo)))) <= room:
+            if self._count(of_recalled(Recalled(0, (*memos, memo)), state.secret)) <= room:
                 memos.append(memo)
         return memos
 
     def _memo(self, hit: "Hit") -> Memo:
         line = self._line(hit, _shown(hit.memory))
         dense = None if hit.dense is None else round(hit.dense, 4)
-        return Memo(hit.memory.id, line, round(hit.score, 4), dense, round(hit.words, 4))
+        score, words = round(hit.score, 4), round(hit.words, 4)
+        return Memo(hit.memory.id, line, score, hit.memory.source, dense, words)
 
     def _nearest(
         self, query: str, vector: Sequence[float] | None, words_floor: float = WORDS_FLOOR
@@ -235,7 +270,7 @@ class LongTerm:
 
 def _shown(memory: "Memory") -> int:
     """Characters: of a step what it was about, of what was meant to be remembered all."""
-    is_step = memory.part == 0 and memory.source != "outcome"
+    is_step = memory.part == 0 and not memory.source.startswith("outcome")
     return _STEP_CHARACTERS if is_step else PIECE
 
 

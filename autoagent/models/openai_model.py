@@ -25,12 +25,12 @@ from autoagent.model import (
 )
 from autoagent.models.address import checked_key, checked_url, is_local
 from autoagent.models.answer import Answer, Unreadable, embedded_of, total
-from autoagent.models.background import Background
 from autoagent.models.catalog import OPENAI_URL
 from autoagent.models.faults import Asked, ParameterRefused, of_broken, of_status, of_unreadable
 from autoagent.models.learned import Facts, Learned
 from autoagent.models.request import EMBED_CHARACTERS, batches, chat_body, embedding_body
 from autoagent.models.uncollected import uncollected
+from commands.background import Background
 from commands.cancel import Cancel
 
 if TYPE_CHECKING:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from autoagent import sessions
+from autoagent.assembling import Inputs
 from autoagent.configuration.places import Places
 from autoagent.configuration.settings import Settings
 from autoagent.events import Limits
 from autoagent.journal import Entry
 from autoagent.models.choosing import Chosen
 from autoagent.scripted import Scripted
-from autoagent.starting import Inputs, begin
+from autoagent.starting import begin
 from autoagent.terminal.output import Output
 from autoagent.terminal.plain import Plain
 from autoagent.terminal.receipt import receipt

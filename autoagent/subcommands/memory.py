@@ -15,6 +15,7 @@ from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError, StateError
 from autoagent.longterm.memory import ASKED_FLOOR
 from autoagent.longterm.pieces import pieces
+from autoagent.marks import is_web, trusted
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.output import Output
 from commands.atomic import synced
@@ -50,6 +51,8 @@ def run(words: Sequence[str], session: str | None, settings: Settings, out: Outp
                 return _add(store, arguments[0], settings, out)
             case "delete":
                 return _delete(store, arguments, settings, out)
+            case "trust":
+                return _trust(store, arguments, out)
             case "export":
                 return _export(store, arguments[0] if arguments else "-", out)
             case "import":
@@ -61,7 +64,7 @@ def run(words: Sequence[str], session: str | None, settings: Settings, out: Outp
 
 
 def _nothing_yet(path: Path, action: str, settings: Settings, out: Output) -> int:
-    if action == "delete":
+    if action in ("delete", "trust"):
         raise ConfigError(f"There is no memory yet: {path} isn't there.")
     if settings.output_format == "text" and action != "export":
         out.line("No memory yet.")
@@ -140,12 +143,34 @@ def _add(store: "Store", text: str, settings: Settings, out: Output) -> int:
     return 0
 
 
-def _delete(store: "Store", words: Sequence[str], settings: Settings, out: Output) -> int:
+def _meant(store: "Store", words: Sequence[str], done: str) -> list["Memory"]:
+    """All memories of these numbers; ConfigError when one is missing, before any is `done`."""
     ids = list(dict.fromkeys(map(_number, words)))
     found = store.get(ids)
     missing = set(ids) - {memory.id for memory in found}
     if missing:
-        raise ConfigError(f"There is no memory {min(missing)}; nothing was deleted.")
+        raise ConfigError(f"There is no memory {min(missing)}; nothing was {done}.")
+    return found
+
+
+def _trust(store: "Store", words: Sequence[str], out: Output) -> int:
+    """They were read by a person, so a session that recalls them need not be careful."""
+    found = _meant(store, words, "changed")
+    for memory in found:
+        if not is_web(memory.source):
+            said = f"Memory {memory.id} isn't of the web but {memory.source}; nothing was changed."
+            raise ConfigError(said)
+    for memory in found:
+        if not store.relabel(memory.id, trusted(memory.source)):
+            said = f"Memory {memory.id} stands there under that label already; delete one of them."
+            raise ConfigError(said)
+    for memory in store.get(memory.id for memory in found):
+        out.line(f"Trusted {_line(_of_memory(memory), out)}")
+    return 0
+
+
+def _delete(store: "Store", words: Sequence[str], settings: Settings, out: Output) -> int:
+    found = _meant(store, words, "deleted")
     for memory in found:
         store.delete(memory.id)
         out.line(f"Deleted {_line(_of_memory(memory), out)}")

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from autoagent import sessions
-from autoagent.approval import Answer
+from autoagent.approval import Answer, Concern
 from autoagent.configuration.folders import check_workspace
 from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError, RefusedError
@@ -23,7 +23,7 @@ from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.layout import told
 from autoagent.terminal.output import Output
 from autoagent.terminal.plain import Plain
-from commands.guard import ForbiddenPath, is_masked
+from commands.guard import is_masked
 
 _SECONDS = re.compile(r"\b\d+(\.\d+)? s\b")
 _TOKENS = 1_000_000_000  # a script costs nothing
@@ -49,12 +49,11 @@ class Recorded:
         asked = (e for e in events if isinstance(e, Executed) and e.name == "ask_user")
         self._answers = iter([e.text for e in asked])
 
-    def decide(
-        self, step: int, reply: Reply, scope: str, forbidden: Sequence[ForbiddenPath]
-    ) -> Answer:
+    def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
         known = self._decided.get(step)
-        if known is None:  # a path that was never opened stays closed
-            return Answer(Decided(step, "refuse" if forbidden else "run", "as it was"))
+        if known is None:  # a path or an address that was never opened stays closed
+            closed = any(each.place or each.address for each in concerns)
+            return Answer(Decided(step, "refuse" if closed else "run", "as it was"))
         return Answer(replace(known, count=0, scope=""))
 
     def ask(self, question: str) -> str:
@@ -166,7 +165,8 @@ def _without_secrets(_: str, names: list[str]) -> list[str]:
 def _begun(
     settings: Settings, environ: Mapping[str, str], started: Started, events: Sequence[Event]
 ) -> Session:
-    from autoagent.starting import Inputs, begin
+    from autoagent.assembling import Inputs
+    from autoagent.starting import begin
 
     replies = [e.raw for e in events if isinstance(e, Replied | Refused)]
     script = Scripted(replies, window=started.window)

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoagent.approval import Answer
+from autoagent.approval import Answer, Concern
 from autoagent.events import Decided
 from autoagent.reply import Command, Reply
 from autoagent.state import State
+from autoagent.taint import REACHES
 from autoagent.terminal.editor import EditFailed, as_text, edited_in, editor_of, retyped
+from autoagent.terminal.escape import one_line
 from autoagent.terminal.keyboard import Interrupted, Keyboard
 from autoagent.terminal.layout import fenced, told
 from autoagent.terminal.output import Output
@@ -16,7 +18,6 @@ from autoagent.terminal.prompter import Prompter
 from autoagent.terminal.proposal import MOST_LINES, propose
 from autoagent.terminal.slash import Slash
 from commands.cancel import Cancel
-from commands.guard import ForbiddenPath
 from commands.workspace import Workspace
 
 _LEAVE = Answer(None)
@@ -31,7 +32,7 @@ class _Asked:
     scope: str
     edited: bool = False
     draft: str = ""
-    forbidden: Sequence[ForbiddenPath] = ()
+    concerns: Sequence[Concern] = ()
 
     def decided(self, reason: str, *, count: int = 0, scope: str = "") -> Answer:
         """It runs, as it stands now."""
@@ -42,10 +43,16 @@ class _Asked:
 
     @property
     def question(self) -> str:
-        exact = "exactly this" if " " in self.scope else f"every {self.scope}"
-        always = f", a = {exact}" if self.scope else ""
-        run = "Run it this once?" if self.forbidden else "Run it?"
+        always = f", a = {_covered(self.scope)}" if self.scope else ""
+        run = "Run it this once?" if self.concerns else "Run it?"
         return f"{run} y/n/e/d/s/q/?{always}: "
+
+
+def _covered(scope: str) -> str:
+    """What "always" covers, as it is asked for."""
+    if scope.startswith(REACHES):
+        return f"every address of {one_line(scope.removeprefix(REACHES), 60)}"
+    return "exactly this" if " " in scope else f"every {scope}"
 
 
 class Terminal:
@@ -71,11 +78,9 @@ class Terminal:
         self._leaving = False
         self._explained = False
 
-    def decide(
-        self, step: int, reply: Reply, scope: str, forbidden: Sequence[ForbiddenPath]
-    ) -> Answer:
+    def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
         """Ask until the answer is clear. The end of input leaves, and so does Ctrl-C twice."""
-        asked = _Asked(step, reply.command, scope, forbidden=forbidden)
+        asked = _Asked(step, reply.command, scope, concerns=concerns)
         self._propose(asked, MOST_LINES)
         self._explain()
         while True:
@@ -236,7 +241,7 @@ class Terminal:
     def _propose(self, asked: _Asked, most: int | None) -> None:
         assert self._state.started is not None
         workspace = Workspace(Path(self._state.started.workspace))
-        propose(self._out, workspace, asked.command, most, asked.forbidden)
+        propose(self._out, workspace, asked.command, most, asked.concerns)
 
     def _explain(self) -> None:
         """Once, so that the question itself can be short."""

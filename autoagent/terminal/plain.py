@@ -25,6 +25,7 @@ from autoagent.events import (
     Stopped,
     Undone,
     Verified,
+    Visited,
 )
 from autoagent.state import State, gist_of
 from autoagent.terminal.columns import clipped
@@ -108,6 +109,8 @@ class Plain:
                 self._fed(event)
             case Recalled() | Reserved() | Decided() | Fed() | Checkpointed() | Forked():
                 pass  # of no interest, or typed by the person
+            case Visited():
+                pass  # the result tells of it
 
     def _note(self, text: str) -> None:
         told(self._out, text, "dim")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from autoagent.approval import Concern
 from autoagent.reply import Command
 from autoagent.terminal.columns import columns
 from autoagent.terminal.escape import escaped, one_line
@@ -11,7 +12,6 @@ from autoagent.terminal.layout import barred, fenced, told
 from autoagent.terminal.output import Output, Style
 from autoagent.terminal.preview import preview
 from commands.command import CommandError
-from commands.guard import ForbiddenPath
 from commands.workspace import Workspace
 
 MOST_LINES = 12
@@ -23,22 +23,21 @@ def propose(
     workspace: Workspace,
     command: Command,
     most: int | None,
-    forbidden: Sequence[ForbiddenPath] = (),
+    concerns: Sequence[Concern] = (),
 ) -> None:
     """Show the command: a change of a file that is there as the difference it makes, else
     each argument as it is. At most so many lines of one text, None: all.
 
-    `forbidden` are the masked and protected paths that it would touch, with the reasons; what
-    stands in a masked file isn't shown.
+    `concerns` are reasons why it is asked for; what stands in a masked file isn't shown.
     """
     out.line(one_line(command.name, out.width - 1), "bold")
-    for refusal in forbidden:
-        told(out, f"{refusal.said}.", "magenta")
-    if forbidden:
+    for concern in concerns:
+        told(out, f"{concern.said}.", "magenta")
+    if any(concern.place for concern in concerns):
         told(out, "y opens it to this command alone; programs in the cage stay shut out.")
     try:
-        with workspace.permitting(refusal.place for refusal in forbidden):
-            secret = any(refusal.is_masked for refusal in forbidden)
+        with workspace.permitting(concern.place for concern in concerns if concern.place):
+            secret = any(concern.is_masked for concern in concerns)
             change = None if secret else preview(workspace, command)
     except CommandError as error:
         told(out, f"It will fail as things are: {str(error).partition(chr(10))[0]}", "magenta")

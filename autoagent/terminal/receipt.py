@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from autoagent.budget import money
+from autoagent.citing import sources
 from autoagent.events import SCHEMA_VERSION, Status, Stopped
 from autoagent.state import Spent, State
 from autoagent.terminal.escape import escaped, one_line
@@ -67,6 +68,7 @@ def result_object(state: State, journal_hash: str) -> dict[str, Any]:
         "model": state.model,
         "files_changed": files_changed(state),
         "hosts": list(state.hosts),
+        "sources": sources(state),
         "refused": list(state.refused),
         "error": None if done else stopped.answer,
         "resume": stopped.go_on or None,

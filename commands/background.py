@@ -19,7 +19,7 @@ class Background:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(_DaemonThreads())
-        self._thread = Thread(target=self._loop.run_forever, name="model calls", daemon=True)
+        self._thread = Thread(target=self._loop.run_forever, name="calls", daemon=True)
         self._thread.start()
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:

@@ -1,0 +1,1 @@
+"""Foreign documents as Markdown; run in a process apart, with limits, and nowhere else."""
