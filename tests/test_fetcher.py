@@ -368,6 +368,21 @@ def test_two_threads_at_one_host_take_turns() -> None:
     assert (len(server.requests), server.most_at_once) == (5, 1)
 
 
+def test_a_closed_fetcher_begins_anew() -> None:
+    """Though threads stood in line at the host before."""
+    with fetching({"/": Reply(b"x")}) as (server, fetcher):
+        for _ in range(2):
+            url = server.url("site.example")
+            threads = [Thread(target=got, args=(fetcher, url)) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            fetcher.close()
+
+    assert len(server.requests) == 6
+
+
 def test_other_hosts_do_not_wait_for_a_slow_one() -> None:
     """Turns are taken at each host by itself."""
     hold, begun = Event(), Event()

@@ -120,6 +120,7 @@ class GuardedFetcher:
         """Cut what runs; a later call would begin anew."""
         with self._starting:
             background, self._background = self._background, None
+            self._turns = Turns(self.limits.pause_s)  # those of before belong to that loop
         if background is not None:
             background.close(_nothing)
 
