@@ -35,7 +35,7 @@ _MEANT = {
     },
 )
 def read_webpage(ctx: Context, url: str, part: int = 1, question: str = "") -> Result:
-    """as text, in parts; question puts what matters first"""
+    """in parts; question puts what matters first"""
     web = ctx.web
     if web is None:
         raise CommandError("The web is switched off.")
