@@ -25,11 +25,12 @@ def sources(state: State) -> list[dict[str, Any]]:
 
 
 def with_sources(answer: str, state: State) -> str:
-    """The answer with the pages that were read, but for those whose address it names itself;
-    one that must fit a schema stays as it is."""
+    """The answer with the pages that were read, unless it names any of them itself: then those
+    are what it rests on. One that must fit a schema stays as it is."""
     named = set(standing_in(answer))
-    pages = [page for page in _read(state) if not _places(page) & named]
-    if state.answer_schema is not None or not pages:
+    pages = _read(state)
+    cited = any(_places(page) & named for page in pages)
+    if state.answer_schema is not None or cited or not pages:
         return answer
     return "\n".join([f"{answer.rstrip()}\n", "Sources:", *_listed(pages)])
 

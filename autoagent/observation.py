@@ -94,7 +94,8 @@ def of_verified(event: Verified, secret: str) -> str:
     """What a proof says before the first step, when it fails; later it stands in a result."""
     if event.step or event.exit == 0:
         return ""
-    return framed(f"[{event.command_line} now, exit {event.exit}]", event.text, secret)
+    head = f"[{event.command_line} now, exit {event.exit}]"
+    return framed(head, event.text, secret) if event.text.strip() else head
 
 
 def of_noticed(event: Noticed) -> str:

@@ -13,6 +13,7 @@ from commands.command import CommandSpec
 AGENTS_BYTES = 8192
 _LISTED_FILES = 24
 
+_SOURCES = "End an answer from the web with the addresses it rests on. "
 _REMEMBER = "; remember what you must not lose"
 _ALONE = "There is nobody to ask."
 _ATTENDED = "The user watches, may answer ask_user and may refuse a command."
@@ -25,9 +26,11 @@ def system_text(commands: Iterable[CommandSpec], *, interactive: bool, network: 
     """
     template = files("autoagent").joinpath("prompts/system.md").read_text("utf-8").rstrip("\n")
     specs = tuple(commands)
+    names = {spec.name for spec in specs}
     return (
         template.replace("{person}", _ATTENDED if interactive else _ALONE)
-        .replace("{remember}", _REMEMBER if "remember" in {spec.name for spec in specs} else "")
+        .replace("{remember}", _REMEMBER if "remember" in names else "")
+        .replace("{sources}", _SOURCES if "read_webpage" in names else "")
         .replace("{network}", network)
         .replace("{catalogue}", "\n".join(map(line_of, specs)))
     )

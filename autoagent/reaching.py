@@ -23,6 +23,7 @@ from commands.web.searching import Found, Search
 
 _COMMANDS = frozenset({"web_search", "read_webpage"})
 _LONGEST_TITLE = 200
+_LONGEST_PLAIN = 120
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -64,12 +65,14 @@ class LiveWeb:
 
     def permit(self, url: str) -> None:
         """Refusal unless the user named the host, or the very address stands in a goal, a
-        result or a page, or a person opened it to this command; and when it holds a secret."""
+        result or a page, or a person opened it to this command, or it is a plain one and no
+        web text came in yet; and when it holds a secret."""
         address = web_address(url)
         secret = self.holds_secret(url)
         if secret is not None:
             raise Refusal(f"The address holds {secret}, which must not leave this machine.")
-        if not (self._names(address) or self._taint.stands(url) or same(url) in self._engines):
+        known = self._names(address) or self._taint.stands(url) or same(url) in self._engines
+        if not (known or (self._taint.since is None and _is_plain(address))):
             raise NotAllowed(
                 f"{address.host} is not allowed: this very address stands in no goal, no search "
                 "result and no page that was read. Read one that does, as it stands there, or "
@@ -129,6 +132,11 @@ class LiveWeb:
             self.permit(target)
         except Refusal as refusal:
             raise NotAllowed(f"{source} redirects to {target}. {refusal}") from None
+
+
+def _is_plain(address: WebAddress) -> bool:
+    """One that a model knows by itself, and that has little room for what it has read."""
+    return "?" not in address.target and len(address.target) <= _LONGEST_PLAIN
 
 
 class _Noting:
