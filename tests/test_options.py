@@ -70,6 +70,12 @@ def test_help_wins_over_what_follows_it(argv: list[str]) -> None:
     assert (parse(argv).command, parse(argv).topic) == ("help", "")
 
 
+@pytest.mark.parametrize(("argv", "topic"), [(["help"], ""), (["help", "undo"], "undo")])
+def test_help_without_hyphens_is_no_goal(argv: list[str], topic: str) -> None:
+    """A session that works on "help" would cost money and tell nothing."""
+    assert (parse(argv).command, parse(argv).topic) == ("help", topic)
+
+
 def test_a_subcommand_has_its_own_page() -> None:
     """Only the options that go with it are on it."""
     given = parse(["sandbox", "--help"])

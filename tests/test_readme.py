@@ -54,15 +54,6 @@ def test_the_readme_shows_what_the_demo_prints() -> None:
     assert settled(shown()) == demo()
 
 
-def test_every_option_that_the_readme_names_exists() -> None:
-    """A newcomer copies them."""
-    readme = (ROOT / "README.md").read_text("utf-8")
-    page = said("--help") + said("undo", "--help")
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", readme)) - {"--help"}
-
-    assert {option for option in named if option not in page} == set()
-
-
 def main() -> None:
     """Put the demo's present transcript into the README."""
     path = ROOT / "README.md"

@@ -166,6 +166,23 @@ def test_an_end_that_is_not_done_says_why_and_what_to_do(
     )
 
 
+@pytest.mark.parametrize(
+    ("check", "verdict"),
+    [
+        (Verified(0, "pytest -q", 1, ""), "failed at the start, not run since"),
+        (Verified(1, "pytest -q", 0, ""), "passed at step 1, not run since"),
+        (Verified(2, "pytest -q", 1, ""), "fails"),
+    ],
+)
+def test_a_proof_that_was_run_before_the_last_step_is_told_as_past(
+    check: Verified, verdict: str
+) -> None:
+    """What was changed since may have mended it, or broken it."""
+    state = _run(Stopped("interrupted", 130, "Interrupted."), check)
+
+    assert f"verify   pytest -q: {verdict}\n" in _receipt(state)
+
+
 def test_refusals_are_named() -> None:
     """A receipt that left them out would say that nothing else happened."""
     more = [*_step(3, "execute_shell"), *_step(4, "delete_file", refused=True)]

@@ -3,17 +3,13 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.fake_openai import Answer, Body, FakeOpenAI, Scripted
-from tests.program import KEY, LIMIT_S, ROOT, Done, says
+from tests.fake_openai import Answer, Body, Scripted
+from tests.machine import Machine, served
+from tests.program import ROOT, says
 
 PAGE = (ROOT / "docs" / "scripting.md").read_text("utf-8")
 BLOCKS: list[tuple[str, str, str]] = re.findall(
@@ -22,7 +18,6 @@ BLOCKS: list[tuple[str, str, str]] = re.findall(
 FILES = {name: text for name, _, text in BLOCKS if name}
 HOOK = "https://hooks.example.org/autoagent"
 VERDICT = {"pass": True, "findings": []}
-MODEL = "fake-model"
 
 
 def block(word: str) -> str:
@@ -37,58 +32,9 @@ def answer(body: Body) -> str:
     return says("finish", answer=json.dumps(VERDICT) if wants_json else "All is well.")
 
 
-class Machine:
-    """A person's machine: a home, autoagent on PATH, settings where cron finds them, too."""
-
-    def __init__(self, folder: Path, server: FakeOpenAI) -> None:
-        self.home = folder / "home"
-        self.folder = self.home / "shop"
-        self.bin = folder / "bin"
-        for each in (self.folder, self.bin):
-            each.mkdir(parents=True)
-        self.tool("autoagent", f'exec env PYTHONPATH={ROOT} {sys.executable} -m autoagent "$@"')
-        settings = {
-            "OPENAI_API_KEY": KEY,
-            "OPENAI_BASE_URL": server.base_url,
-            "SMART_LLM": MODEL,
-            "AUTOAGENT_PRICE": "1,0.1,2",  # so that a limit of money counts
-            "AUTOAGENT_MEMORY": "none",
-        }
-        config = self.home / ".config" / "autoagent"
-        config.mkdir(parents=True)
-        (config / ".env").write_text("".join(f"{n}={v}\n" for n, v in settings.items()))
-
-    def tool(self, name: str, script: str) -> None:
-        """A program on PATH."""
-        (self.bin / name).write_text(f"#!/bin/sh\n{script}\n")
-        (self.bin / name).chmod(0o755)
-
-    def run(self, *argv: str, **variables: str) -> Done:
-        """Run it in the folder, with nothing in the environment but what cron gives."""
-        path = f"{self.bin}:/usr/local/bin:/usr/bin:/bin"
-        env = {"HOME": str(self.home), "PATH": path, "SHELL": "/bin/sh", **variables}
-        done = subprocess.run(
-            argv, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=LIMIT_S, check=False,
-        )  # fmt: skip
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-    def git(self) -> None:
-        """Make the folder a repository with a change that isn't committed."""
-        git = "git -c user.name=me -c user.email=me@example.org"
-        done = self.run(
-            "sh", "-ec", f"git init -q; echo 1 >a; git add a; {git} commit -qm a; echo 2 >a"
-        )
-        assert done.code == 0, done.err
-
-
-def served(answers: Iterable[Scripted] | None = None, **more: Any) -> FakeOpenAI:
-    return FakeOpenAI([answer] * 9 if answers is None else answers, models=[MODEL], **more)
-
-
 def test_a_pipe_gives_the_object(tmp_path: Path) -> None:
     """The page's table has each field that there is, and no other."""
-    with served() as server:
+    with served([answer] * 2) as server:
         machine = Machine(tmp_path, server)
         machine.git()
         done = machine.run("bash", "-c", block('"review" - '))
@@ -103,7 +49,7 @@ def test_a_pipe_gives_the_object(tmp_path: Path) -> None:
 
 
 def test_a_goal_more_after_done(tmp_path: Path) -> None:
-    with served() as server:
+    with served([answer] * 2) as server:
         machine = Machine(tmp_path, server)
         done = machine.run("bash", "-ec", block("--resume"))
 
@@ -112,7 +58,7 @@ def test_a_goal_more_after_done(tmp_path: Path) -> None:
 
 
 def test_an_answer_by_a_schema(tmp_path: Path) -> None:
-    with served() as server:
+    with served([answer] * 2) as server:
         machine = Machine(tmp_path, server)
         machine.git()
         (machine.folder / "verdict.json").write_text(FILES["verdict.json"])
@@ -123,7 +69,7 @@ def test_an_answer_by_a_schema(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
 def test_a_notification_at_the_end(tmp_path: Path) -> None:
-    with served(routes={"/hook": {}}) as server:
+    with served([answer], routes={"/hook": {}}) as server:
         machine = Machine(tmp_path, server)
         hook = server.base_url.replace("/v1", "/hook")
         done = machine.run("bash", "-ec", block("--on-end").replace(HOOK, hook))
@@ -171,69 +117,6 @@ def test_what_a_person_finds_in_the_morning(tmp_path: Path, night: str) -> None:
         assert done.out.endswith(f"  autoagent --resume {result['session']}\n")
 
 
-def steps() -> dict[str, dict[str, Any]]:
-    """The steps of the workflow that run something, by name."""
-    workflow = yaml.safe_load(FILES["agent.yml"])
-    return {each["name"]: each for each in workflow["jobs"]["agent"]["steps"] if "run" in each}
-
-
-@pytest.mark.parametrize(
-    ("answers", "codes", "told"),
-    [
-        (
-            [says("write_file", path="b", content="2\n"), says("finish", answer="Mended.")],
-            (0, 0),
-            "Mended.",
-        ),
-        ([says("give_up", reason="It can't be.")], (0, 3), "It can't be."),
-        ([Answer(status=401, body={"error": {"message": "no such key"}})], (5, 5), "no such key"),
-    ],
-    ids=["done", "gave up", "no key"],
-)
-def test_the_workflow_tells_a_limit_from_a_fault(
-    tmp_path: Path, answers: list[Scripted], codes: tuple[int, int], told: str
-) -> None:
-    """Its steps as the runner runs them: bash, stopping at the first error."""
-    with served(answers) as server:
-        machine = Machine(tmp_path, server)
-        machine.git()
-        (machine.folder / "run-tests.sh").write_text("exit 0\n")
-        for name in ("sudo", "pipx"):  # no network here
-            machine.tool(name, f'echo {name} "$@" >>{tmp_path}/installed')
-        files = {name: tmp_path / name.lower() for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-        given = {name: str(path) for name, path in files.items()}
-        given |= {"RUNNER_TEMP": str(tmp_path), "GOAL": "Mend it; echo $HOME `id`", "CI": "true"}
-        given |= {"RESULT": f"{tmp_path}/result.json"}
-        done = {
-            name: machine.run("bash", "-e", "-c", step["run"], **given)
-            for name, step in steps().items()
-        }
-        goals = server.chats[0]["messages"][1]["content"]
-
-    assert [each.code for each in done.values()] == [0, codes[0], 0], done
-    assert files["GITHUB_OUTPUT"].read_text() == f"code={codes[1]}\n"
-    assert told in files["GITHUB_STEP_SUMMARY"].read_text()
-    shown = [line for line in done["Work"].out.splitlines() if not line.startswith("| ")]
-    assert [line[:11] for line in shown] == ["::warning::"] * (codes == (0, 3))
-    assert "\n| cost " in done["Work"].out
-    assert "1. Mend it; echo $HOME `id`\n" in goals
-    installed = (tmp_path / "installed").read_text().splitlines()
-    assert installed == ["sudo apt-get install -y bubblewrap", "pipx install autoagent-cli"]
-    if codes[1] == 0:
-        patch = (tmp_path / "change.patch").read_text()
-        assert "+++ b/b" in patch and "\n+2\n" in patch
-
-
-def test_every_variable_of_the_workflow_comes_from_where_the_steps_say() -> None:
-    """Nothing that somebody typed stands in a script."""
-    assert [name for name, step in steps().items() if "${{" in step["run"]] == []
-    assert {name: sorted(step.get("env", {})) for name, step in steps().items()} == {
-        "Install": [],
-        "Work": ["GOAL", "OPENAI_API_KEY"],
-        "Summary": ["RESULT"],
-    }
-
-
 def test_every_block_of_the_page_is_one_that_a_test_runs() -> None:
     """A line that was never run is a claim."""
     tested = [
@@ -241,4 +124,4 @@ def test_every_block_of_the_page_is_one_that_a_test_runs() -> None:
     ]
 
     assert sorted(text for name, _, text in BLOCKS if not name) == sorted(tested)
-    assert sorted(FILES) == ["agent.yml", "run.sh", "verdict.json"]
+    assert sorted(FILES) == ["run.sh", "verdict.json"]

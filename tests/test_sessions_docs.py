@@ -51,7 +51,7 @@ def test_every_action_and_status_stands_on_the_page() -> None:
 
 def test_the_settings_on_the_page_are_understood(tmp_path: Path) -> None:
     """They are copied into config.toml."""
-    block = re.search(r"```\n(keep_days.*?)```", PAGE, re.DOTALL)
+    block = re.search(r"```toml\n(keep_days.*?)```", PAGE, re.DOTALL)
     assert block is not None
     program = Program(tmp_path)
     program.home.mkdir()

@@ -4,11 +4,7 @@
 """
 
 import re
-import shlex
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from autoagent.configuration import options, settings
 from autoagent.configuration.ai_settings import parse as parse_ai_settings
@@ -18,7 +14,6 @@ from autoagent.configuration.sources import ALSO_IN_FILES, VARIABLES
 from autoagent.models.servers import LOCAL_PORTS
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("settings.md", "local-models.md")
 _BEGIN, _END = "<!-- keys -->\n", "<!-- /keys -->"
 # What only variables set has no line in --help.
 _SAID = {
@@ -55,17 +50,6 @@ def blocks(name: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page(name), re.DOTALL | re.MULTILINE)
 
 
-def command_lines(name: str) -> Iterator[list[str]]:
-    """The words after `autoagent` in each line of shell, also within `source <(…)`."""
-    for line in "".join(blocks(name, "sh")).splitlines():
-        bare = re.sub(r"source <\((.*?)\)", r"\1", line.partition(" > ")[0])
-        words = shlex.split(bare, comments=True)
-        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
-            words = words[1:]
-        if words[:1] == ["autoagent"]:
-            yield words[1:]
-
-
 def table() -> str:
     """Every key: its name in files ("-": in variables only), its variables, what it is."""
     lines = ["| key | variables | |", "|---|---|---|"]
@@ -83,28 +67,6 @@ def loaded(folder: Path, *argv: str) -> Settings:
     work = folder / "home" / "work"
     work.mkdir(parents=True)
     return settings.load(options.parse([*argv]), {"HOME": str(work.parent)}, cwd=work)
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_every_command_line_on_the_page_is_understood(name: str) -> None:
-    """A page that names what isn't there is worse than none."""
-    lines = list(command_lines(name))
-
-    assert len(lines) >= 4
-    for words in lines:
-        assert options.parse(words).command
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_every_option_and_variable_that_a_page_names_exists(name: str) -> None:
-    """In running text, too; those of other programs are known."""
-    text = page(name)
-    flags = {flag for option in OPTIONS.values() for flag in option.flags}
-    others = {"--max-model-len"}
-    variables = {*VARIABLES, "AUTOAGENT_HOME"}
-
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= flags | others
-    assert set(re.findall(r"\b(?:AUTOAGENT|AZURE|OPENAI)_[A-Z_]+\b", text)) <= variables
 
 
 def test_the_table_holds_every_key(tmp_path: Path) -> None:

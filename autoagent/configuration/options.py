@@ -103,6 +103,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     ""). `text` is TEXT or None, `reads_stdin` whether `-` stood there, `words` what followed a
     subcommand. Each option's key holds None, True, a string, or a list of strings.
     """
+    if argv[:1] == ["help"] and (len(argv) == 1 or argv[1] in SUBCOMMANDS):
+        return argparse.Namespace(command="help", topic="".join(argv[1:2]))
     command = argv[0] if argv and argv[0] in SUBCOMMANDS else "run"
     typed = argv if command == "run" else argv[1:]
     cut = typed.index("--") if "--" in typed else len(typed)

@@ -7,7 +7,7 @@ from typing import Any
 
 from autoagent.budget import money
 from autoagent.citing import sources
-from autoagent.events import SCHEMA_VERSION, Status, Stopped
+from autoagent.events import SCHEMA_VERSION, Status, Stopped, Verified
 from autoagent.state import Spent, State
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.layout import paragraph, told
@@ -120,9 +120,16 @@ def _rows(state: State, network: bool) -> Iterator[tuple[str, str]]:
 
 
 def _verdict(state: State, command_line: str) -> str:
-    check = state.verified.get(command_line)
-    passes = "not run" if check is None else "passes" if check.exit == 0 else "fails"
-    return f"{one_line(command_line, 100)}: {passes}"
+    return f"{one_line(command_line, 100)}: {_passes(state, state.verified.get(command_line))}"
+
+
+def _passes(state: State, check: Verified | None) -> str:
+    if check is None:
+        return "not run"
+    if check.step == state.step:
+        return "passes" if check.exit == 0 else "fails"
+    verb = "passed" if check.exit == 0 else "failed"
+    return f"{verb} at {f'step {check.step}' if check.step else 'the start'}, not run since"
 
 
 def _files(state: State) -> str:
