@@ -53,7 +53,10 @@ def _dispatch(typed: list[str]) -> int:
 
             return _print(script(given.words[0]))
         case "run":
-            from autoagent import console
+            from autoagent.uncollected import uncollected
+
+            with uncollected():
+                from autoagent import console
 
             # Memory has no use for numpy's threads; to start them is half of its import's cost.
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

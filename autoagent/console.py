@@ -30,6 +30,7 @@ from autoagent.terminal.plain import Plain
 from autoagent.terminal.prompter import Prompter
 from autoagent.terminal.signals import Signals
 from autoagent.terminal.standard_output import StandardOutput
+from autoagent.uncollected import uncollected
 from commands.cancel import Cancel
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def _run(
     # From here on there is something to end in order.
     with Signals(inputs.cancel, person.leave if person else lambda: None):
         try:
-            session = _begun(inputs, goals, found)
+            with uncollected():
+                session = _begun(inputs, goals, found)
         finally:
             out.write("")  # ends the passing line
         return _follow(session, [view, *outlets.views(out)], person, settings, out, outlets)

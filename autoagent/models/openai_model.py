@@ -29,7 +29,7 @@ from autoagent.models.catalog import OPENAI_URL
 from autoagent.models.faults import Asked, ParameterRefused, of_broken, of_status, of_unreadable
 from autoagent.models.learned import Facts, Learned
 from autoagent.models.request import EMBED_CHARACTERS, batches, chat_body, embedding_body
-from autoagent.models.uncollected import uncollected
+from autoagent.uncollected import uncollected
 from commands.background import Background
 from commands.cancel import Cancel
 
