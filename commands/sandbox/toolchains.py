@@ -25,7 +25,8 @@ _MOST_LINKS = 20
 
 def beneath_any(path: Path, folders: Sequence[Path]) -> bool:
     """Whether path is one of the folders or lies in one."""
-    return any(path.is_relative_to(folder) for folder in folders)
+    above = {path, *path.parents}
+    return any(folder in above for folder in folders)
 
 
 def search_path(path: str) -> list[Path]:
@@ -48,8 +49,10 @@ def toolchains(path: Sequence[Path], home: Path, env: Mapping[str, str]) -> set[
         if beneath_any(folder, (*SYSTEM, *_NEVER)):
             continue
         shown.add(_whole(folder, home))
-        for program in folder.iterdir():
-            shown.update(_behind(program, installed))
+        with os.scandir(folder) as programs:
+            links = [folder / program.name for program in programs if program.is_symlink()]
+        for link in links:
+            shown.update(_behind(link, installed))
         if os.access(folder / "rustup", os.X_OK):
             shown.add(Path(env.get("RUSTUP_HOME", home / ".rustup")))
         if folder == home / ".local/bin":
