@@ -177,7 +177,7 @@ def _begun(inputs: "Inputs", goals: list[str], found: _Earlier | None) -> "Sessi
 
 def _make_room(settings: Settings, found: "_Earlier | None", out: Output) -> None:
     """Once a day: what is kept longer than it is to be goes; said only if something went."""
-    from autoagent.sessions.retention import make_room
+    from autoagent.sessions.daily import make_room
 
     said = make_room(settings, time.time(), {found.session.folder.name} if found else set())
     if said and not settings.quiet:

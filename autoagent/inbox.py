@@ -13,7 +13,7 @@ from commands.atomic import rename_new, sync, synced
 INBOX = "inbox"
 LARGEST = 32_768  # bytes
 MOST = 100
-_NAME = re.compile(r"\d{8}-[0-9a-f]{16}")
+_NAME = r"\d{8}-[0-9a-f]{16}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Inbox:
             return []
         except OSError as error:
             raise StateError(f"{self.folder} can't be read: {error.strerror}.") from error
-        return sorted(name for name in found if _NAME.fullmatch(name))
+        return sorted(name for name in found if re.fullmatch(_NAME, name))
 
     def read(self, name: str) -> Message:
         """A message that waits; it stays until it is removed."""

@@ -13,18 +13,16 @@ STOP_AT = 5
 _LONGEST_CYCLE = 3
 _KEPT = STOP_AT * _LONGEST_CYCLE
 
-# What differs between two runs of the same command though nothing changed.
-_VOLATILE = re.compile(
-    r"""
+# What differs between two runs of the same command though nothing changed. A text, which `re`
+# compiles after the first step and keeps.
+_VOLATILE = r"""
       \b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.,]\d+)?(Z|[+-]\d\d:?\d\d)?  # date and time
     | \b\d\d:\d\d(:\d\d)?([.,]\d+)?\b                                       # time of day
     | \b\d+([.,]\d+)?\s?(ms|s|sec|seconds?|minutes?|min|µs|us|ns)\b         # durations
     | \bpid[ =:]*\d+ | (?<=\w)\[\d+\](?=:) | ^\[\d+\]\ \d+$ | \bprocess\s\d+  # process numbers
     | \b0x[0-9a-fA-F]+                                                      # addresses
     | (?<![\w.])/[\w.+@%~/-]+                                               # absolute paths
-    """,
-    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
-)
+    """
 
 
 @dataclass(slots=True)
@@ -35,7 +33,7 @@ class Pattern:
     failed_finishes: dict[str, int] = field(default_factory=dict)
 
     def add(self, command: Command, executed: Executed) -> None:
-        outcome = f"{executed.ok} {_VOLATILE.sub('*', executed.note + executed.text)}"
+        outcome = f"{executed.ok} {_steady(executed.note + executed.text)}"
         if command.name == "finish":
             # However the answer is worded: the proof failed in the same way.
             key = _hashed("finish", outcome)
@@ -50,6 +48,10 @@ class Pattern:
         cycles = [_repeats(self.prints, length) for length in range(1, _LONGEST_CYCLE + 1)]
         finishes = self.failed_finishes.get(self.prints[-1], 0) if self.prints else 0
         return max(*cycles, finishes)
+
+
+def _steady(text: str) -> str:
+    return re.sub(_VOLATILE, "*", text, flags=re.VERBOSE | re.IGNORECASE | re.MULTILINE)
 
 
 def _hashed(*texts: str) -> str:

@@ -12,10 +12,9 @@ from commands.sandbox.toolchains import workspace_python
 
 LONGEST_S = 3600.0
 _ARGUMENT_BYTES = 128 * 1024 - 1  # the kernel's limit for one argument, less its closing NUL
-_NAMELESS = re.compile(
-    r"name resolution|could not resolve|name or service not known|name does not resolve"
-    r"|network is unreachable|ENOTFOUND|EAI_AGAIN|nodename nor servname",
-    re.IGNORECASE,
+_NAMELESS = (
+    r"(?i)name resolution|could not resolve|name or service not known|name does not resolve"
+    r"|network is unreachable|ENOTFOUND|EAI_AGAIN|nodename nor servname"
 )
 _NO_TIME = (
     "[nothing of it runs on. Give more time (timeout_s, up to 3600), do less at once, or use "
@@ -157,7 +156,7 @@ def exit_note(status: int, stopped: str) -> str:
 
 def _hints(context: Context, done: Finished, text: str) -> str:
     hints = [_NO_TIME] if done.stopped == "time" else []
-    if done.exit and not context.cage.network and _NAMELESS.search(text):
+    if done.exit and not context.cage.network and re.search(_NAMELESS, text):
         hints.append(_NO_SUCH_HOST if context.cage.let_out else _NO_NETWORK)
     return "\n".join(hints)
 

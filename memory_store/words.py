@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from heapq import nlargest, nsmallest
 from math import log
 
@@ -12,9 +12,10 @@ _CJK = (
     "\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u318f\u31a0-\u31ff\u3400-\u9fff"
     "\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff"
 )
-_CJK_RUN = re.compile(f"[{_CJK}]+")
-_WORD = re.compile(r"[^\W_]+")
-_UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
+# Texts: to compile the first takes as long as to open a store, and English needs none of it.
+_CJK_RUN = f"[{_CJK}]+"
+_WORD = r"[^\W_]+"
+_UNSPEAKABLE = "[\0\ud800-\udfff]"
 
 _READ = 20_000  # characters of a query that are looked at
 _TERMS = 64
@@ -39,7 +40,7 @@ def indexed(text: str) -> str:
     A run's last character also stands alone, so that each character begins some token and
     a query of one character finds it by prefix.
     """
-    return _CJK_RUN.sub(lambda run: f" {' '.join(_pairs(run[0]))} {run[0][-1]} ", _plain(text))
+    return _segmented(_plain(text), lambda run: f" {' '.join(_pairs(run))} {run[-1]} ")
 
 
 def asked(text: str) -> tuple[str, ...]:
@@ -47,14 +48,21 @@ def asked(text: str) -> tuple[str, ...]:
 
     Only its first 20,000 characters are read. English function words are left out.
     """
-    segmented = _CJK_RUN.sub(lambda run: f" {' '.join(_pairs(run[0]))} ", _plain(text[:_READ]))
-    every = (word for word in _WORD.findall(segmented) if len(word) <= _LONGEST)
+    segmented = _segmented(_plain(text[:_READ]), lambda run: f" {' '.join(_pairs(run))} ")
+    every = (word for word in re.findall(_WORD, segmented) if len(word) <= _LONGEST)
     return tuple(dict.fromkeys(word for word in every if word not in _STOP))[:_TERMS]
 
 
 def begins(term: str) -> bool:
     """Whether a term stands for the tokens that begin with it: a single CJK character."""
-    return len(term) == 1 and _CJK_RUN.match(term) is not None
+    return len(term) == 1 and not term.isascii() and re.match(_CJK_RUN, term) is not None
+
+
+def _segmented(text: str, spelled: Callable[[str], str]) -> str:
+    """The text with each of its CJK runs as it is spelled out."""
+    if text.isascii():
+        return text
+    return re.sub(_CJK_RUN, lambda run: spelled(run[0]), text)
 
 
 def _pairs(run: str) -> Iterator[str]:
@@ -62,7 +70,7 @@ def _pairs(run: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", _UNSPEAKABLE.sub(" ", text)).lower()
+    return unicodedata.normalize("NFKC", re.sub(_UNSPEAKABLE, " ", text)).lower()
 
 
 def covering(
@@ -102,7 +110,7 @@ def counted(texts: Iterable[tuple[int, str]], terms: Collection[str]) -> dict[st
     found: dict[str, dict[int, int]] = {term: {} for term in terms}
     starts = [term for term in terms if begins(term)]
     for row, text in texts:
-        tokens = Counter(_WORD.findall(indexed(text)))
+        tokens = Counter(re.findall(_WORD, indexed(text)))
         for start in starts:
             tokens[start] = sum(n for token, n in tokens.items() if token.startswith(start))
         for term in terms:

@@ -13,7 +13,8 @@ from autoagent.configuration.places import workspace_name
 from autoagent.configuration.settings import Settings
 from autoagent.errors import AutoAgentError
 from autoagent.sessions import Lock
-from autoagent.sessions.retention import leaving, make_room
+from autoagent.sessions.daily import make_room
+from autoagent.sessions.retention import leaving
 from autoagent.subcommands.sessions import run
 from autoagent.terminal.output import Output
 from tests.fake_openai import FakeOpenAI

@@ -74,3 +74,26 @@ def test_models_of_others_are_counted_by_the_rule(tmp_path: Path) -> None:
 
 
 _TABLE = "https://openaipublic.blob.core.windows.net/encodings/o200k_base.tiktoken"
+
+
+def test_each_character_alone_is_one_token_but_for_a_blank() -> None:
+    """The rule names its characters range by range: none may have been forgotten."""
+    counts = {chr(code): estimate(chr(code)) for code in range(0x3100)}
+
+    assert [c for c, count in counts.items() if count != 1] == [" "]
+
+
+def test_two_signs_count_as_one_where_neither_is_a_letter_a_digit_or_a_blank() -> None:
+    """By Unicode's own categories, up to where characters begin that count alone."""
+    signs = [c for c in map(chr, range(0x2E80)) if not _is_apart(c)]
+    others = [c for c in map(chr, range(0x3100)) if _is_apart(c) and c != " "]
+
+    assert {estimate(sign + "!") for sign in signs} == {1}
+    assert {estimate("!" + other) for other in others} == {2}
+
+
+def _is_apart(character: str) -> bool:
+    """Of a script's letters (Latin, and all from Greek on), a digit, blank, or beyond U+2E80."""
+    code = ord(character)
+    letters = 0xC0 <= code <= 0x24F or 0x370 <= code <= 0x1FFF or code >= 0x2E80
+    return letters or character.isspace() or (character.isascii() and character.isalnum())

@@ -6,18 +6,16 @@ from bisect import bisect
 PIECE = 800
 """Characters, about 200 tokens: what a recall may show, well within any embedding model."""
 
-_FENCE = re.compile(r"^(```|~~~).*?(^\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+# Texts: `re` compiles them for the first long text, and keeps them.
+_FENCE = r"(?ms)^(```|~~~).*?(^\1[ \t]*$|\Z)"
 _SENTENCE = r"(?<=[.!?])[\"')\]”»]*\s+(?=[^\sa-z])|(?<=[。！？])"
 # Best first. A match ends where the next piece begins.
-_BETWEEN = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"\n[ \t]*\n+(?=\S)",  # paragraphs, definitions
-        _SENTENCE,
-        r"\n(?=\S)",  # statements that aren't indented
-        r"\n",
-        r"\s+",
-    )
+_BETWEEN = (
+    r"\n[ \t]*\n+(?=\S)",  # paragraphs, definitions
+    _SENTENCE,
+    r"\n(?=\S)",  # statements that aren't indented
+    r"\n",
+    r"\s+",
 )
 _UNBROKEN = len(_BETWEEN) - 2
 """Inside a fenced block only a line's end will do, or less."""
@@ -29,7 +27,7 @@ def pieces(text: str, most: int = PIECE) -> list[str]:
     Each ends at the best boundary in its last two thirds. A fenced block stays whole where
     it has room in one piece.
     """
-    fences = [(found.start(), found.end()) for found in _FENCE.finditer(text)]
+    fences = [(found.start(), found.end()) for found in re.finditer(_FENCE, text)]
     found = []
     start = 0
     while len(text) - start > most:
@@ -42,7 +40,9 @@ def pieces(text: str, most: int = PIECE) -> list[str]:
 def _end(text: str, start: int, most: int, fences: list[tuple[int, int]]) -> int:
     earliest = start + most // 3 + 1
     for rank, boundary in enumerate(_BETWEEN):
-        ends = [match.end() for match in boundary.finditer(text, earliest - 1, start + most)]
+        ends = [
+            match.end() for match in re.compile(boundary).finditer(text, earliest - 1, start + most)
+        ]
         ends += [edge for fence in fences for edge in fence if not rank]
         for end in sorted(ends, reverse=True):
             if earliest <= end <= start + most and (

@@ -27,12 +27,13 @@ from autoagent.models.answer import Unreadable
 WORDS = 300  # characters of a server's own words that reach the person
 
 _AGAIN = frozenset({408, 409, 425, 429})
-_UNPAID = re.compile(r"insufficient_\w*(quota|balance|credit|fund)|billing_|quota_exhausted")
+# Texts: `re` keeps what it has compiled, and most runs need none of these.
+_UNPAID = r"insufficient_\w*(quota|balance|credit|fund)|billing_|quota_exhausted"
 _UNREACHABLE = (errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
 
 # Each as a server says it: vLLM, OpenAI, xAI · llama.cpp, LM Studio, SGLang, llama-cpp-python ·
 # Anthropic · Mistral · Google · text-generation-inference
-_WINDOW = re.compile(
+_WINDOW = (
     r"maximum (?:context|prompt) length (?:is|of) (\d+)"
     r"|context (?:size|length|window) (?:\(|of (?:only )?)(\d+)"
     r"|\d+ tokens > (\d+) maximum"
@@ -40,19 +41,19 @@ _WINDOW = re.compile(
     r"|maximum number of tokens allowed \((\d+)\)"
     r"|inputs?` tokens \+ `?max_new_tokens`? must be <= (\d+)"
 )
-_TOO_LONG = re.compile(
+_TOO_LONG = (
     r"context_length_exceeded|exceed_context_size|exceeds? the (?:available |model'?s? )?context"
     r"|(?:prompt|input) is too (?:long|large)|context (?:length|window) (?:is |was )?exceeded"
     r"|context the overflows|request entity too large"
 )
 # OpenAI · Anthropic · Groq: the cap is more than the model ever writes.
-_MOST = re.compile(
+_MOST = (
     r"supports at most (\d+) completion tokens|max_(?:completion_)?tokens: \d+ > (\d+)"
     r"|max_(?:completion_)?tokens`? must be less than or equal to `?(\d+)"
 )
-_WRONG_VALUE = re.compile(r"(?:unsupported|invalid)\w*_value")
-_FORMAT = re.compile(r"response_format|json_schema|json_object|grammar")
-_KEYS = re.compile(r"\b(?:sk|gsk|xai|pk)[-_][\w*.\-]{4,}|\bAIza[\w\-]{10,}|(?i:bearer)\s+\S{20,}")
+_WRONG_VALUE = r"(?:unsupported|invalid)\w*_value"
+_FORMAT = r"response_format|json_schema|json_object|grammar"
+_KEYS = r"\b(?:sk|gsk|xai|pk)[-_][\w*.\-]{4,}|\bAIza[\w\-]{10,}|(?i:bearer)\s+\S{20,}"
 
 
 class ParameterRefused(Rejected):
@@ -102,7 +103,7 @@ class Asked:
         if len(self.key) >= 6:  # a placeholder such as "none" is an ordinary word
             words = words.replace(self.key, "…")
             words = Redactor({"key": self.key}).clean(words)  # encoded, too
-        words = _KEYS.sub("…", words)
+        words = re.sub(_KEYS, "…", words)
         line = " ".join("".join(c if c.isprintable() else " " for c in words).split())
         return line if len(line) <= WORDS else line[: WORDS - 1] + "…"
 
@@ -171,7 +172,7 @@ def of_status(status: int, headers: Mapping[str, str], body: str, asked: Asked) 
             f"{asked.place} redirects to {target}, where the key isn't sent. "
             f"If that is the right server, set {asked.address_name} to it."
         )
-    if status >= 429 and _UNPAID.search(words.code):
+    if status >= 429 and re.search(_UNPAID, words.code):
         return Rejected(f"{text} {_NEXT[402]}")
     if status in _AGAIN or status >= 500:
         return Transient(text, retry_after_s=retry_after_s(headers))
@@ -211,8 +212,8 @@ def _next(status: int, asked: Asked) -> str:
 def too_long(words: Said, text: str) -> TooLong | None:
     """The fault, when that is what the words say."""
     low = re.sub(r"(?<=\d),(?=\d{3})", "", f"{words.message} {words.code}".lower())
-    named = _WINDOW.search(low)
-    if not named and not _TOO_LONG.search(low):
+    named = re.search(_WINDOW, low)
+    if not named and not re.search(_TOO_LONG, low):
         return None
     return TooLong(text, window=words.window or (_tokens(_number(named)) if named else None))
 
@@ -233,16 +234,16 @@ def _refused(status: int, words: Said, asked: Asked, text: str) -> ModelFault | 
     if (
         "response_format" in asked.sent
         and status in (400, 404, 422, 500, 501)
-        and _FORMAT.search(low)
+        and re.search(_FORMAT, low)
     ):
         return FormatRefused(text)
     if status not in (400, 422):
         return None
-    if most := _MOST.search(low):
+    if most := re.search(_MOST, low):
         name = next((p for p in asked.sent if p.startswith("max_")), "max_tokens")
         return ParameterRefused(text, name, most=_number(most))
     named = [p for p in sorted(asked.sent, key=len, reverse=True) if _names(words, p)]
-    if not named or (named[0] == "reasoning_effort" and _WRONG_VALUE.search(words.code)):
+    if not named or (named[0] == "reasoning_effort" and re.search(_WRONG_VALUE, words.code)):
         return None  # an effort was set by the person, who can choose one that the server has
     return ParameterRefused(text, named[0])
 

@@ -1,6 +1,5 @@
-"""How long sessions are kept: which are to leave by age and by size, and once a day they do."""
+"""How long sessions are kept: which are to leave by age and by size."""
 
-import os
 from collections.abc import Container
 from dataclasses import dataclass, replace
 from functools import cache
@@ -9,7 +8,7 @@ from pathlib import Path
 from autoagent.checkpoints.freeing import freeable
 from autoagent.configuration.places import Places
 from autoagent.configuration.settings import Settings
-from autoagent.errors import AutoAgentError, StateError
+from autoagent.errors import StateError
 from autoagent.sessions import removal
 from autoagent.sessions.folders import JOURNAL
 from autoagent.sessions.holder import holder_of
@@ -17,7 +16,6 @@ from autoagent.sessions.removal import Freed
 from autoagent.sizes import spelled, taken
 
 _DAY_S = 86_400.0
-_STAMP = "pruned"  # its time is that of the last look
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +73,6 @@ def carry_out(settings: Settings, gone: list[Leaving]) -> tuple[list[Leaving], F
     stores = removal.all_stores(settings.places)
     freed = removal.free_stores(settings.places, stores)
     return removed, replace(freed, size=freed.size + sum(one.size for one in removed))
-
-
-def make_room(settings: Settings, now: float, spare: Container[str]) -> str:
-    """Remove what is to leave, unless that was looked at within a day; a line about what went.
-
-    A fault is no reason not to run: `sessions prune` tells it.
-    """
-    stamp = settings.places.state / _STAMP
-    try:
-        if not settings.places.sessions.exists() or _is_younger(stamp, now - _DAY_S):
-            return ""
-        stamp.touch(0o600)
-        os.utime(stamp, (now, now))
-        gone, _, _ = leaving(settings, now, spare)
-        if not gone:
-            return ""
-        removed, freed = carry_out(settings, gone)
-    except (AutoAgentError, OSError):
-        return ""
-    count = f"{len(removed)} old session{'s' if len(removed) != 1 else ''}"
-    return f"{count} removed, {spelled(freed.size)} freed (keep_days, keep_size)."
-
-
-def _is_younger(path: Path, when: float) -> bool:
-    try:
-        return path.stat().st_mtime > when
-    except FileNotFoundError:
-        return False
 
 
 def _aged(places: Places) -> list[Leaving]:

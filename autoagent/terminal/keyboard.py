@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 _CHUNK = 4096
 # What an arrow key sends, and other control characters that nobody means as text.
-_KEYS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?|[\x00-\x08\x0b-\x1f\x7f]")
+_KEYS = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|.)?|[\x00-\x08\x0b-\x1f\x7f]"
 
 
 class Interrupted(Exception):
@@ -114,4 +114,4 @@ def _texts(lines: list[bytes]) -> list[str]:
 
 
 def _text(line: bytes) -> str:
-    return _KEYS.sub("", line.decode("utf-8", "replace"))
+    return re.sub(_KEYS, "", line.decode("utf-8", "replace"))

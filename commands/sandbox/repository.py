@@ -15,8 +15,8 @@ _LARGEST_BYTES = 64 * 1024  # of a configuration
 _MOST_FOLDERS = 200
 _DEEPEST = 5  # folders of a submodule's name
 _READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-_SECTION = re.compile(r'\[\s*([\w.-]+)(?:\s+"((?:[^"\\\n]|\\.)*)")?\s*\]')
-_SETTING = re.compile(r"([\w-]+)\s*(?:=\s*(.*))?")
+_SECTION = r'\[\s*([\w.-]+)(?:\s+"((?:[^"\\\n]|\\.)*)")?\s*\]'
+_SETTING = r"([\w-]+)\s*(?:=\s*(.*))?"
 # What `git init`, `clone`, `config user.…`, `remote` and `branch` write: nothing that is run.
 _PLAIN = {
     "core": {
@@ -35,7 +35,7 @@ _PLAIN = {
     "extensions": {"objectformat", "refstorage"},
     "advice": None,
 }
-_ADDRESS = re.compile(r"(https?|ssh|git|file)://|[\w.@-]+:(?!:)|[/.]|$")
+_ADDRESS = r"(https?|ssh|git|file)://|[\w.@-]+:(?!:)|[/.]|$"
 
 
 class Offence(NamedTuple):
@@ -81,12 +81,12 @@ def unplain(config: str, *, module: bool = False) -> str:
     section, subsection = "", ""
     for line in config.splitlines():
         text = line.strip()
-        if head := _SECTION.match(text):
+        if head := re.match(_SECTION, text):
             section, subsection = head[1].lower(), head[2] or ""
             text = text[head.end() :].strip()
         if not text or text[0] in "#;":
             continue
-        setting = _SETTING.fullmatch(text)
+        setting = re.fullmatch(_SETTING, text)
         if not setting or text.endswith("\\"):
             return text[:80]
         key, value = setting[1].lower(), (setting[2] or "").strip(' \t"')
@@ -102,7 +102,7 @@ def unplain(config: str, *, module: bool = False) -> str:
 
 
 def _address(value: str) -> bool:
-    return bool(_ADDRESS.match(value)) or ":" not in value
+    return bool(re.match(_ADDRESS, value)) or ":" not in value
 
 
 def _bare(at: Beneath) -> Iterator[Offence]:
