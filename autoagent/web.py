@@ -7,11 +7,8 @@ from pathlib import Path
 from autoagent.configuration.settings import Settings
 from commands.fetch import Host
 from commands.web.address import web_address
-from commands.web.engines.brave import Brave
 from commands.web.engines.ddgs import Ddgs
 from commands.web.engines.engine import Engine
-from commands.web.engines.searxng import SearXNG
-from commands.web.engines.tavily import Tavily
 
 
 def engines_of(
@@ -24,10 +21,16 @@ def engines_of(
     """
     engines: list[Engine] = []
     if settings.searxng_url:
+        from commands.web.engines.searxng import SearXNG
+
         engines.append(SearXNG(settings.searxng_url))
     if settings.tavily_key:
+        from commands.web.engines.tavily import Tavily
+
         engines.append(Tavily(settings.tavily_key))
     if settings.brave_key:
+        from commands.web.engines.brave import Brave
+
         engines.append(Brave(settings.brave_key))
     writable = [folder.resolve() for folder in (settings.workspace, *settings.allow_write)]
     kept = [

@@ -8,7 +8,6 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
-from memory_store.migration import STEPS, migrate
 from memory_store.records import Memory, StoreError
 
 VERSION = 2
@@ -98,7 +97,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> str:
     if _pragma(connection, "application_id") != _APPLICATION:
         raise StoreError(f"{path} is an SQLite file of another program. Choose another file.")
     said = ""
-    if _pragma(connection, "user_version") in STEPS:
+    if _pragma(connection, "user_version") in range(1, VERSION):
         said = transaction(connection, "BEGIN IMMEDIATE", lambda c: _migrate(c, path))
     version = _pragma(connection, "user_version")
     if version != VERSION:
@@ -110,6 +109,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> str:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> str:
+    from memory_store.migration import STEPS, migrate
+
     before = _pragma(connection, "user_version")
     if before not in STEPS:  # another process was faster
         return ""

@@ -297,14 +297,14 @@ class Store:
                     self._connection.execute("PRAGMA synchronous = FULL")
 
     def _open(self) -> None:
-        from memory_store.recovery import recover
-
         try:
             try:
                 self._connect()
             except sqlite3.DatabaseError as error:
                 if not schema.is_damage(error):
                     raise
+                from memory_store.recovery import recover
+
                 self.notices += filter(None, [recover(self.path, error)])
                 self._connect()
         except sqlite3.DatabaseError as error:

@@ -365,7 +365,7 @@ def test_the_process_apart_gives_the_same_document() -> None:
 def test_the_parsers_are_not_loaded_into_the_agent() -> None:
     """Foreign bytes meet libraries of C in the process apart alone."""
     code = (
-        "import sys; from commands.builtin import catalogue; from commands.web import webpage;"
+        "import sys; from commands.builtin import catalogue; from commands.web import reading;"
         "from commands.web.converting import converted; from commands.cancel import Cancel;"
         "print(converted(b'<p>hello', 'text/html', 'http://a/', cancel=Cancel()).text);"
         "print([n for n in ('lxml', 'pypdf', 'charset_normalizer') if n in sys.modules])"

@@ -12,7 +12,7 @@ from typing import Self
 
 from commands.cancel import Cancel
 from commands.context import Finished
-from commands.sandbox import rlimits, supervisor
+from commands.sandbox import rlimits
 from commands.sandbox.anchor import Anchor
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.environment import scrubbed
@@ -27,6 +27,7 @@ from commands.sandbox.watch import Watch
 
 OURS = Path("/.autoagent")
 """Where our own programs stand in the cage."""
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 _PROBE_S = 10.0
 
@@ -202,7 +203,7 @@ class _Plan:
 
     def _own_programs(self, files: "_Files") -> list[str]:
         outlet = self._bounds.outlet
-        programs = {"supervisor.py": Path(supervisor.__file__)}
+        programs = {"supervisor.py": SUPERVISOR}
         options = []
         if outlet:
             programs["forwarder.py"] = outlet.forwarder

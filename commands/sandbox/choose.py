@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from commands.context import Cage
 from commands.sandbox import seccomp
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.bubblewrap import Bubblewrap
-from commands.sandbox.landlock import Landlock
-from commands.sandbox.none import NoCage
+
+if TYPE_CHECKING:
+    from commands.sandbox.landlock import Landlock
 
 Wanted = Literal["auto", "bubblewrap", "landlock", "none"]
 
@@ -20,10 +21,12 @@ def choose(wanted: Wanted, bounds: Bounds, env: Mapping[str, str]) -> Cage:
     Running without one is never chosen here, only taken when it is asked for by name.
     """
     if wanted == "none":
+        from commands.sandbox.none import NoCage
+
         return NoCage(bounds, env)
     makers: dict[str, list[Callable[[], Bubblewrap | Landlock]]] = {
         "bubblewrap": [partial(_bubblewrap, bounds, env, tight) for tight in (True, False)],
-        "landlock": [partial(Landlock, bounds, env)],
+        "landlock": [partial(_landlock, bounds, env)],
     }
     reasons: dict[str, None] = {}  # each once
     for make in (
@@ -45,6 +48,12 @@ def _bubblewrap(bounds: Bounds, env: Mapping[str, str], tight: bool) -> Bubblewr
     return Bubblewrap(bounds, env, tight=tight, seccomp=_filter())
 
 
+def _landlock(bounds: Bounds, env: Mapping[str, str]) -> "Landlock":
+    from commands.sandbox.landlock import Landlock
+
+    return Landlock(bounds, env)
+
+
 def _filter() -> bytes:
     try:
         return seccomp.program()
@@ -61,23 +70,23 @@ def describe(cage: Cage, *, protect: bool = False) -> str:
     `protect`: they named paths to be kept, which not every cage can.
     """
     file_commands = "--protect binds the file commands only"
+    if isinstance(cage, Bubblewrap):
+        lacks = [
+            *([] if cage.filtered else ["no filter of system calls"]),
+            *([] if cage.sized else ["temporary files not limited"]),
+            *([] if cage.tight else ["further user namespaces possible"]),
+        ]
+        return _described(cage, "see neither your home folder nor other processes", lacks)
+    from commands.sandbox.landlock import Landlock
+
     if isinstance(cage, Landlock):
         lacks = [*cage.lacks(), *([file_commands] if protect else [])]
         return _described(cage, "cannot read your home folder", lacks)
-    if not isinstance(cage, Bubblewrap):
-        kept = f"; {file_commands}" if protect else ""
-        return (
-            f"Cage: none. Commands run as you: they can write, read and contact everything{kept}."
-        )
-    lacks = [
-        *([] if cage.filtered else ["no filter of system calls"]),
-        *([] if cage.sized else ["temporary files not limited"]),
-        *([] if cage.tight else ["further user namespaces possible"]),
-    ]
-    return _described(cage, "see neither your home folder nor other processes", lacks)
+    kept = f"; {file_commands}" if protect else ""
+    return f"Cage: none. Commands run as you: they can write, read and contact everything{kept}."
 
 
-def _described(cage: Bubblewrap | Landlock, unseen: str, lacks: list[str]) -> str:
+def _described(cage: "Bubblewrap | Landlock", unseen: str, lacks: list[str]) -> str:
     outlet = "no network but the allowed hosts" if cage.let_out else "no network"
     network = WHOLE_NETWORK if cage.network else outlet
     lacking = f" ({'; '.join(lacks)})" if lacks else ""
