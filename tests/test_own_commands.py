@@ -130,7 +130,7 @@ def test_the_model_calls_a_function_and_reads_what_it_returns_and_prints(tmp_pat
         says("finish", answer="ok"),
     )
 
-    paths = f"{tmp_path}/work/bin:.:/usr/bin::/bin:{tmp_path}/link"
+    paths = f"{tmp_path / 'work'}/bin:.:/usr/bin::/bin:{tmp_path}/link"
     (tmp_path / "link").symlink_to(tmp_path / "work")
     with program(tmp_path, *script, TRACKER="blue", PATH=paths) as (autoagent, server):
         (tmp_path / "bad.py").write_text("def f(:\n")
