@@ -112,8 +112,19 @@ class Outlets:
         self.end(result, out)
 
 
+def _same(one: Path, other: Path) -> bool:
+    """Also by a link, or another name of the same file."""
+    both = one.exists() and other.exists()
+    return one.resolve() == other.resolve() or (both and one.samefile(other))
+
+
 def _log(path: Path, settings: Settings, stack: ExitStack) -> Log:
     file = named_file("--log-file", path, settings, stack)
+    if settings.output is not None and _same(settings.output, path):
+        raise ConfigError(
+            f"--output and --log-file are the same file, {str(path)!r}: the answer would take "
+            "the place of the log. Name two."
+        )
     try:
         descriptor = file.append()
     except OSError as error:

@@ -24,6 +24,7 @@ from commands.web.searching import Found, Search
 _COMMANDS = frozenset({"web_search", "read_webpage"})
 _LONGEST_TITLE = 200
 _LONGEST_PLAIN = 120
+_ANSWERED = frozenset({"blocked", "limited", "key", "unfit"})  # faults that a server told
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -170,7 +171,8 @@ class _Telling(Search):
 
     def find(self, query: str, web: Web, cancel: Cancel) -> Found:
         found = super().find(query, web, cancel)
-        asked = {failed.engine for failed in found.failed if failed.fresh}
+        answered = (each for each in found.failed if each.fresh and each.fault.why in _ANSWERED)
+        asked = {each.engine for each in answered}
         asked |= {found.engine} if found.age_s is None else set()
         for engine in self.engines:
             if engine.name == "ddgs" and engine.name in asked:

@@ -283,6 +283,26 @@ def test_waiting_for_standard_input_is_said_and_can_be_interrupted(tmp_path: Pat
     assert (code, program.sessions) == (130, [])
 
 
+def test_a_folder_or_a_file_in_the_place_of_the_other_is_said(tmp_path: Path) -> None:
+    """It isn't a fault of ours, and no traceback tells what to do about it."""
+    program = Program(tmp_path, "http://127.0.0.1:9/v1")
+    (program.workspace / "own").mkdir()
+    own, state = at_once(
+        (program, ["commands", "--commands", "own"]),
+        (
+            replace(program, variables={"AUTOAGENT_HOME": __file__}),
+            ["sessions", "list"],
+        ),
+    )
+    (program.workspace / "autoagent.toml").mkdir()
+    toml = program.run("config")
+
+    assert (own.code, toml.code, state.code) == (2, 2, 8)
+    assert "own' is a folder; name a file of Python in it." in own.err
+    assert "autoagent.toml' isn't a regular file; remove it or rename it." in toml.err
+    assert "sessions' can't be read: Not a directory." in state.err
+
+
 def test_what_a_run_was_told_to_read_but_cannot_is_said(tmp_path: Path) -> None:
     """`-` with a closed standard input, and beside --resume, where it would be ignored."""
     with FakeOpenAI([says("finish", answer="42")]) as server:

@@ -40,6 +40,10 @@ TYPED = {
     "autoagent --config an\t": ["--config", "an other.toml"],
     "autoagent -w wi\t": ["-w", "within"],
     "autoagent --goal wi\t": ["--goal", "wi"],
+    "autoagent sessions export --format ma\t": ["sessions", "export", "--format", "markdown"],
+    "autoagent sandbox -- --sandb\t": ["sandbox", "--", "--sandb"],
+    "autoagent sandbox -- ls wi\t": ["sandbox", "--", "ls", "within"],
+    "autoagent -- --sandb\t": ["--", "--sandb"],
 }
 
 

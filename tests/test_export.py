@@ -147,3 +147,15 @@ def test_an_export_into_a_closed_pipe_ends_quietly(program: Program) -> None:
     read.stdin.close()
 
     assert (code, running.errors) == (141, "")
+
+
+@pytest.mark.parametrize("action", [["export"], ["prune"], ["delete", "x"]])
+def test_a_form_of_output_that_an_action_does_not_have_is_refused(
+    program: Program, action: list[str]
+) -> None:
+    """Else a script that asks for JSON gets Markdown, or nothing it can read."""
+    done = program.run("sessions", *action, "--output-format", "json")
+
+    assert (done.code, done.out) == (2, "")
+    assert "--output-format goes with list, show, follow and replay, not with" in done.err
+    assert ("for export there is --format" in done.err) == (action == ["export"])

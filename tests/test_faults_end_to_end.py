@@ -163,6 +163,7 @@ def test_nobody_there_ends_after_a_few_quick_tries(tmp_path: Path) -> None:
         assert 2 <= len(waits) <= 5
         assert sum(waits) < 5
         assert "Start the server" in done.err
+        assert ".;" not in done.err
 
 
 def test_the_same_failure_is_told_in_full_only_once(tmp_path: Path) -> None:

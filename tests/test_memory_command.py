@@ -123,7 +123,7 @@ def test_deleting_says_where_the_text_still_stands(tmp_path: Path) -> None:
         (["delete", "2", "9"], "There is no memory 9; nothing was deleted."),
         (["delete", "two"], "'two' is no memory's number; see: autoagent memory list"),
         (["frob"], "ACTION: list, search TEXT, add TEXT, delete ID…"),
-        (["search"], "Write `autoagent memory ACTION`"),
+        (["search"], "Write `autoagent memory search TEXT`"),
         (["add", "two", "words"], "TEXT in quotes"),
         (["add", " "], "The text is empty"),
         (["add", "x", "--session", "s"], "--session goes with list and search, not with add."),
@@ -160,10 +160,12 @@ def test_a_memory_of_the_web_is_trusted_by_hand_and_says_where_it_came_from(
 
     wrong = program.run("memory", "trust", "1", "4")
     done = program.run("memory", "trust", "1", "3")
+    again = program.run("memory", "trust", "1")
     listed = program.run("memory", "list", "--output-format", "json").object["memories"]
 
     assert wrong.code == 2
     assert "Memory 4 isn't of the web but note; nothing was changed." in wrong.err
+    assert again.err == "autoagent: Memory 1 is trusted already; nothing was changed.\n"
     assert done.out.splitlines()[0] == "Trusted 1 2026-09-21 web, trusted, s step 1: kiwi"
     assert [each["source"] for each in listed] == ["web, trusted", "web", "web, trusted", "note"]
 

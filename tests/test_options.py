@@ -100,6 +100,14 @@ def test_a_subcommand_has_its_own_page() -> None:
         (["sandbox", "--"], "Write `autoagent sandbox -- CMD`."),
         (["undo", "--to"], "--to needs a value: --to STEP (one that starts with -: --to=-x)."),
         (["demo", "now"], "Write `autoagent demo`, not 'now'."),
+        (["tell", "ID"], "Write `autoagent tell ID TEXT`; TEXT in quotes."),
+        (["sessions", "delete"], "Write `autoagent sessions delete ID…`."),
+        (["sessions", "list", "x"], "Write `autoagent sessions list`, not 'x'."),
+        (["memory", "add"], "Write `autoagent memory add TEXT`; TEXT in quotes."),
+        (
+            ["doctor", "--output-format", "json"],
+            "--output-format doesn't go with `autoagent doctor`; see autoagent doctor --help.",
+        ),
         (
             ["trust", "-g", "x"],
             "--goal doesn't go with `autoagent trust`; see autoagent trust --help.",

@@ -2,10 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from autoagent.events import Executed
+from autoagent.subcommands.rerunning import differences
 from tests.fake_openai import FakeOpenAI
 from tests.program import Program, says
 from tests.screens import at_terminal
@@ -96,3 +99,14 @@ def test_what_can_not_be_meant_is_a_sentence(program: Program, words: list[str],
     assert done.code == 2
     assert re.search(said, done.err), done.err
     assert len(program.sessions) == 1
+
+
+def test_a_step_that_is_refused_now_says_why() -> None:
+    """`refused` alone tells nobody which option the replay would need."""
+    was = Executed(1, "read_webpage", "", True, False, "part 1 of 1", "Hello", "web")
+    why = "127.0.0.1 is on this machine; the user can allow it: --allow-host 127.0.0.1:80"
+    now = replace(was, ok=False, refused=True, note="refused", text=f"{why}\nmore")
+
+    found = list(differences([was], [now], ("/a", "/b")))
+
+    assert [(each.was, each.now) for each in found] == [("part 1 of 1", f"refused: {why}")]

@@ -342,6 +342,17 @@ def loaded(folder: Path, *argv: str) -> Settings:
     return settings.load(given, environ, cwd=folder / "work")
 
 
+def test_the_answer_does_not_take_the_place_of_the_log(tmp_path: Path) -> None:
+    """-o puts its file in place as a whole: the night's log would be gone at the end."""
+    for name in ("log", "link"):
+        found = loaded(tmp_path, "--output", "../log", "--log-file", f"../{name}")
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to("log")
+
+        with pytest.raises(ConfigError, match="are the same file"):
+            Outlets({}).open(found)
+
+
 @pytest.mark.parametrize("option", ["--output", "--log-file"])
 @pytest.mark.parametrize(
     ("name", "said"),

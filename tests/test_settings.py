@@ -393,3 +393,13 @@ def test_any_text_is_a_value_or_a_sentence(kind: str, text: str) -> None:
 
     assert said.startswith("NAME: ")
     assert said.isprintable()
+
+
+@pytest.mark.parametrize("words", [["stop", "ID"], ["tell", "ID", "x"], ["sessions", "list"]])
+def test_a_broken_file_keeps_nobody_from_ending_a_session(tmp_path: Path, words: list[str]) -> None:
+    """At 2 a.m. one wants `stop` to work; a run itself still refuses the file."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "autoagent.toml").write_text("max_steps = ")
+
+    assert loaded(tmp_path / "work", *words).max_steps == DEFAULTS["max_steps"]
+    assert "isn't TOML" in refusal(tmp_path / "work", "--goal", "x")

@@ -87,6 +87,8 @@ def commands_file(path: Path, workspace: Path) -> Path:
         raise ConfigError(
             f"--commands {str(path)!r}: there is no such file; see docs/own-commands.md."
         ) from None
+    if real.is_dir():
+        raise ConfigError(f"--commands {str(path)!r} is a folder; name a file of Python in it.")
     for each in (path, *path.parents):
         if each.is_symlink() and each.parent.resolve().is_relative_to(workspace):
             raise ConfigError(

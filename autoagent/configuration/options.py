@@ -222,7 +222,7 @@ def _read_text(given: argparse.Namespace) -> None:
 
 
 def _check_subcommand(given: argparse.Namespace, *, separated: bool) -> None:
-    usage, _, keys = SUBCOMMANDS[given.command]
+    keys = SUBCOMMANDS[given.command][2]
     own = {option.key for option in OWN.get(given.command, ())}
     for key in sorted(OPTIONS.keys() - own):
         option = OPTIONS[key]
@@ -241,11 +241,22 @@ def _check_subcommand(given: argparse.Namespace, *, separated: bool) -> None:
         least, most = WORDS.get(given.command, (0, 0))
         wrong = not least <= len(words) <= most
     if wrong:
-        said = f", not {' '.join(words)!r:.60}" if words else ""
-        forms = ", ".join(name + arguments for name, (arguments, *_) in (actions or {}).items())
-        quoted = "; TEXT in quotes" if "TEXT" in f"{usage} {forms}" else ""
-        more = f" ACTION: {forms}" if actions else ""
-        raise ConfigError(f"Write `autoagent {usage}`{said}{'.' if actions else ''}{more}{quoted}.")
+        raise ConfigError(_written(given.command, words))
+
+
+def _written(command: str, words: list[str]) -> str:
+    """How it is written: an action alone where one was named."""
+    usage, actions = SUBCOMMANDS[command][0], ACTIONS.get(command, {})
+    least = WORDS.get(command, (0, 0))[0]
+    if words and words[0] in actions:
+        arguments, least, *_ = actions[words[0]]
+        usage, actions, words = f"{command} {words[0]}{arguments}", {}, words[1:]
+    # With too few words those that stand there aren't wrong.
+    said = f", not {' '.join(words)!r:.60}" if len(words) >= max(least, 1) else ""
+    forms = ", ".join(name + arguments for name, (arguments, *_) in actions.items())
+    quoted = "; TEXT in quotes" if "TEXT" in f"{usage} {forms}" else ""
+    more = f". ACTION: {forms}" if actions else ""
+    return f"Write `autoagent {usage}`{said}{more}{quoted}."
 
 
 def _unknown(word: str) -> str:

@@ -2,7 +2,7 @@
 
 import argparse
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -93,6 +93,7 @@ DEFAULTS: Mapping[str, Any] = {
 _IN_SECONDS = ("max_time", "command_timeout", "model_timeout")
 _LIMITS = frozenset({"max_steps", "max_cost", "max_tokens", "max_time"})
 _OUTPUT = frozenset({"output_format", "quiet", "verbose", "color", "plain"})
+_WITHOUT_FILES = frozenset({"sessions", "tell", "stop"})
 # These subcommands change nothing in the current folder, so it may be any.
 _ANYWHERE = frozenset(
     {
@@ -190,8 +191,23 @@ class Settings:
 def load(options: argparse.Namespace, environ: Mapping[str, str], *, cwd: Path) -> Settings:
     """The settings by `options.parse`, `environ` and the files they lead to.
 
-    ConfigError says what can't be meant, where it stands, and what would be right.
+    ConfigError says what can't be meant, where it stands, and what would be right. A broken
+    file keeps nobody from looking at a running session, speaking to it or ending it.
     """
+    try:
+        return _load(options, environ, cwd, sources.files)
+    except ConfigError:
+        if options.command not in _WITHOUT_FILES:
+            raise
+        return _load(options, environ, cwd, lambda *_, **__: [])
+
+
+def _load(
+    options: argparse.Namespace,
+    environ: Mapping[str, str],
+    cwd: Path,
+    files: Callable[..., list[Layer]],
+) -> Settings:
     places = find(environ, cwd=cwd)
     typed = sources.typed(options, base=cwd)
     shell = sources.environment(environ, base=cwd)
@@ -201,7 +217,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str], *, cwd: Path) 
     named = {key: _first(key, [typed, shell], places) for key in ("config", "env_file")}
     profile = _ai_settings(_first("ai_settings", [typed, shell], places))
     layers = [typed, *sources.budget(profile), shell]
-    layers += sources.files(places, workspace, **named)
+    layers += files(places, workspace, **named)
     choice = _Choice(layers, places)
     values = {key: choice.value(key) for key in DEFAULTS}
     _settle(values, choice.sources)

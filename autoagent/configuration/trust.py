@@ -26,9 +26,10 @@ def read(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigError(f"{str(path)!r} can't be read: {error.strerror}.") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ConfigError(f"{str(path)!r} isn't a regular file; remove it or rename it.")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ConfigError(f"{str(path)!r} isn't a regular file; remove it or rename it.")
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise ConfigError(f"{str(path)!r} is larger than 1 MB; that can't be settings.")

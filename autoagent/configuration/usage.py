@@ -18,7 +18,7 @@ OWN: dict[str, tuple[Option, ...]] = {
         Option("--run", "flag", "", "its commands again, in a folder of their own (replay)"),
         Option("--into", "text", "DIR", "that folder: new or empty (replay --run)"),
         Option("--copy", "flag", "", "with what the workspace holds now (replay --run)"),
-        Option("--format", "text", "FORM", "markdown, json or chat (export)"),
+        Option("--format", "markdown|json|chat", "FORM", "markdown, json or chat (export)"),
         Option("-o --output", "text", "FILE", "to a new file (export)"),
         Option("--dry-run", "flag", "", "only say what would leave (prune)"),
     ),
@@ -26,7 +26,8 @@ OWN: dict[str, tuple[Option, ...]] = {
 }
 """Of a subcommand alone: what it does, not a setting."""
 
-_SEEN = frozenset({"quiet", "verbose", "color", "plain", "output_format"})
+_SEEN = frozenset({"quiet", "verbose", "color", "plain"})
+_DATA = _SEEN | {"output_format"}
 _PLAIN = frozenset({"color", "plain"})
 SETTINGS = frozenset({"workspace", "config", "env_file"})
 CAGE = SETTINGS | {
@@ -48,7 +49,7 @@ SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
         _SEEN | {"sandbox", "unsafe"},
     ),
     "trust": ("trust", "let this folder's .env and autoagent.toml count", SETTINGS | _SEEN),
-    "commands": ("commands", "what the agent can do", SETTINGS | _SEEN | _OWN),
+    "commands": ("commands", "what the agent can do", SETTINGS | _DATA | _OWN),
     "sandbox": ("sandbox -- CMD", "run CMD in the cage", CAGE | _SEEN),
     "doctor": (
         "doctor",
@@ -63,11 +64,11 @@ SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
     "memory": (
         "memory ACTION",
         "list, search, add, delete, trust, export, import, reembed",
-        SETTINGS | _SEEN | {"memory", "embedding_model", "base_url", "max_cost", "max_tokens"},
+        SETTINGS | _DATA | {"memory", "embedding_model", "base_url", "max_cost", "max_tokens"},
     ),
     "config": ("config", "every setting, its value, where it came from", None),
     "completion": ("completion bash|zsh|fish", "what a shell needs to complete", frozenset()),
-    "sessions": ("sessions ACTION", "past and running sessions", CAGE | _SEEN),
+    "sessions": ("sessions ACTION", "past and running sessions", CAGE | _DATA),
 }
 """By name: how it is written, what it does, the options that go with it; None: all."""
 

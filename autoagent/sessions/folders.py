@@ -38,6 +38,11 @@ def folders(sessions: Path) -> list[Path]:
         found = sorted(sessions.iterdir(), reverse=True)
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise StateError(
+            f"{str(sessions)!r} can't be read: {error.strerror}. "
+            "AUTOAGENT_HOME names the folder that it lies in."
+        ) from error
     # A name with a dot is one that is being removed.
     return [each for each in found if each.name[0] != "." and (each / JOURNAL).exists()]
 

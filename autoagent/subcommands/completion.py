@@ -103,7 +103,12 @@ _NOW = """
     else
         command=
     fi
-    [[ -n $command ]] || action=""".replace("@NAMES@", " ".join(SUBCOMMANDS))
+    [[ -n $command ]] || action=
+    # What follows -- is no option of ours.
+    if [[ $earlier == *" -- "* ]]; then
+        [[ $command != sandbox ]] || _autoagent_files
+        return
+    fi""".replace("@NAMES@", " ".join(SUBCOMMANDS))
 
 _BASH = (
     """# bash completion for autoagent. In ~/.bashrc:  source <(autoagent completion bash)
@@ -127,6 +132,7 @@ _autoagent() {
     COMPREPLY=()
     (( COMP_CWORD == 1 )) && first=yes
     (( COMP_CWORD > 2 )) && action=${COMP_WORDS[2]}
+    local earlier=" ${COMP_WORDS[*]:1:COMP_CWORD-1} "
     # --option=value comes as three words.
     if [[ $word == = ]]; then
         word=
@@ -158,6 +164,7 @@ _autoagent() {
     local word=$PREFIX before=$words[CURRENT-1] command=$words[2] action= first=
     (( CURRENT == 2 )) && first=yes
     (( CURRENT > 3 )) && action=$words[3]
+    local earlier=" $words[2,CURRENT-1] "
     if [[ $word == --*=* ]]; then
         before=${word%%=*}
         compset -P 1 '*='

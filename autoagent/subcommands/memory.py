@@ -159,6 +159,8 @@ def _trust(store: "Store", words: Sequence[str], out: Output) -> int:
     for memory in found:
         if not is_web(memory.source):
             said = f"Memory {memory.id} isn't of the web but {memory.source}; nothing was changed."
+            if memory.source.endswith(trusted("")):
+                said = f"Memory {memory.id} is trusted already; nothing was changed."
             raise ConfigError(said)
     for memory in found:
         if not store.relabel(memory.id, trusted(memory.source)):

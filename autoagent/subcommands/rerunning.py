@@ -125,12 +125,19 @@ def _told_apart(
 ) -> tuple[str | None, str | None]:
     """Their notes where these differ, else the first lines of the text that do."""
     if was is None or now is None or was.note != now.note:
-        return was.note if was else None, now.note if now else None
+        return _why(was), _why(now)
     lines = (e.text.replace(p, "").splitlines() for e, p in zip((was, now), places, strict=True))
     for one, other in zip_longest(*lines, fillvalue=""):
         if _SECONDS.sub("", one) != _SECONDS.sub("", other):
             return one, other
     return ", ".join(was.changed), ", ".join(now.changed)
+
+
+def _why(event: Executed | None) -> str | None:
+    """Its note, and of one that was refused or failed the first line of the reason."""
+    if event is None or event.ok or not event.text:
+        return event.note if event else None
+    return f"{event.note}: {event.text.splitlines()[0]}"
 
 
 _NOTHING = Executed(0, "nothing", "", True, False, "", "", "")

@@ -60,6 +60,11 @@ def run(
         if getattr(given, key, None) is not None and action != wanted:
             flag = f"--{key.replace('_', '-')}"
             raise ConfigError(f"{flag} goes with `sessions {wanted}`, not with {action}.")
+    if given.output_format is not None and action in ("export", "delete", "prune"):
+        other = "; for export there is --format" if action == "export" else ""
+        raise ConfigError(
+            f"--output-format goes with list, show, follow and replay, not with {action}{other}."
+        )
     session = words[0] if words else ""
     _check_rerun(given)
     match action:

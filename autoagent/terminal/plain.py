@@ -209,7 +209,7 @@ class Plain:
         wait = f"; again in {event.wait_s:.0f} s" if event.wait_s >= 1 else "; again at once"
         same = (event.step, event.reason) == self._failed
         self._failed = (event.step, event.reason)
-        how = "failed the same way" if same else f"failed: {event.reason}"
+        how = "failed the same way" if same else f"failed: {event.reason.rstrip('.')}"
         self._warn(f"step {event.step}: attempt {event.attempt} {how}{wait}")
 
     def _noticed(self, event: Noticed) -> None:
