@@ -93,6 +93,18 @@ class Reading:
         self.torn_bytes = len(lines.pop())
         return [self._checked(line) for line in lines]
 
+    def _way_on(self) -> str:
+        """What a person can type to resume what stands before the damage."""
+        if not self._number:
+            return "Nothing stands before that line, so it can't be resumed."
+        import shlex
+
+        file, copy = (shlex.quote(f"{self.path}{end}") for end in ("", ".damaged"))
+        return (
+            "To keep a copy and resume from before that line: "
+            f"cp {file} {copy} && head -n {self._number} {copy} > {file}"
+        )
+
     def _checked(self, line: bytes) -> Entry:
         try:
             entry = _entry(line)
@@ -101,7 +113,7 @@ class Reading:
         except MalformedEvent as error:
             raise StateError(
                 f"{self.path}, line {self._number + 1} is damaged: {error}. The file was left as "
-                "it is; a copy of it, cut before that line, can be resumed."
+                f"it is. {self._way_on()}"
             ) from error
         self._number += 1
         self.size_bytes += len(line) + 1

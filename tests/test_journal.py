@@ -5,6 +5,7 @@ import json
 import os
 import re
 import stat
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -168,6 +169,30 @@ def test_a_missing_swapped_or_foreign_line_is_named(
 
     assert caught.value.exit_code == 8
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("line", [1, 3])
+def test_the_command_in_the_sentence_keeps_a_copy_and_mends_the_journal(
+    tmp_path: Path, line: int
+) -> None:
+    """It is pasted as printed, in a folder whose name needs quotes; line 1 has nothing before it."""
+    folder = tmp_path / "a user's state"
+    folder.mkdir()
+    path = folder / "journal.jsonl"
+    lines = _written(path, _WORDS).splitlines(keepends=True)
+    lines[line - 1] = b"{}\n"
+    path.write_bytes(b"".join(lines))
+    damaged = path.read_bytes()
+
+    with pytest.raises(StateError) as caught:
+        load(path)
+
+    if line == 1:
+        assert "Nothing stands before that line" in str(caught.value)
+        return
+    subprocess.run(["sh", "-c", str(caught.value).split("before that line: ")[1]], check=True)
+    assert (folder / "journal.jsonl.damaged").read_bytes() == damaged
+    assert [entry.event for entry in load(path).entries] == _WORDS[: line - 1]
 
 
 def test_a_journal_of_a_newer_version_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -190,6 +190,7 @@ def test_a_damaged_and_a_newer_session_are_named_beside_the_others(home: Path) -
     assert "line 4 is damaged" in lines[3]
     assert "update autoagent" in refusal(home, "show", newer.name)
     assert "line 4 is damaged" in refusal(home, "show", "20260102-b")
+    assert "autoagent sessions delete 20260105-e" in refusal(home, "show", "20260105-e")
     assert names(sessions(home, "list", "--status", "damaged")) == ["20260105-e", "20260102-b"]
 
 

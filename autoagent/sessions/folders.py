@@ -65,7 +65,10 @@ def find(sessions: Path, wanted: str, workspace: Path) -> Kept:
         found = first_of(folder / JOURNAL)
         if found is None:
             load(folder / JOURNAL)  # says what is wrong with it
-            raise StateError(f"The journal of session {wanted} has no readable beginning.")
+            raise StateError(
+                f"The journal of session {wanted} has no readable beginning, so it can't be "
+                f"resumed. To remove it: autoagent sessions delete {wanted}"
+            )
         return Kept(folder, found)
     for each in kept(sessions):
         if each.started.workspace == str(workspace):
