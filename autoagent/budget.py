@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from autoagent.amounts import duration, money
+from autoagent.elements import Spent
 from autoagent.events import Limits, Purpose, Reserved
 from autoagent.model import Price
-from autoagent.state import Spent
 
 Resource = Literal["steps", "tokens", "cost", "time"]
 
@@ -114,17 +115,3 @@ def milestones(limits: Limits, spent: Spent, step: int) -> list[tuple[str, str]]
         if passed is not None:
             said.append((f"{name} {passed}", sentence))
     return said
-
-
-def money(usd: float) -> str:
-    """ "$1.50"; four digits below a cent, so that small sums aren't shown as nothing."""
-    return f"${usd:.2f}" if usd >= 0.01 or usd == 0 else f"${usd:.4f}"
-
-
-def duration(seconds: float) -> str:
-    """ "90s", "30m", "1h30m": as --max-time takes it."""
-    whole = round(seconds)
-    if whole < 120 or whole % 60:
-        return f"{whole}s"
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}h{minutes}m" if hours and minutes else f"{hours}h" if hours else f"{minutes}m"

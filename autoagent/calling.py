@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 from autoagent import budget, history
+from autoagent.amounts import duration
 from autoagent.budget import Exhausted
 from autoagent.digesting import Digester
 from autoagent.events import (
@@ -270,10 +271,10 @@ class Caller:
             case _:
                 raise fault
         if failing_s + wait_s > total_s:
-            tried = f"{attempt} attempts in {budget.duration(failing_s)}"
+            tried = f"{attempt} attempts in {duration(failing_s)}"
             raise ended(
                 f"{fault} The model did not answer: {tried}, and the next one would be in "
-                f"{budget.duration(wait_s)}."
+                f"{duration(wait_s)}."
             )
         return wait_s
 

@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from autoagent.budget import ROOM_S, duration
+from autoagent.amounts import duration
+from autoagent.budget import ROOM_S
 from autoagent.errors import ConfigError
 from autoagent.events import Event, Noticed, Stopped, Verified
 from autoagent.history import RESULT_SHARE, shortened

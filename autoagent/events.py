@@ -4,28 +4,23 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from autoagent.model import Format, Price, Usage
+from autoagent.team.events import Dismissed as Dismissed
+from autoagent.team.events import Inherited as Inherited
+from autoagent.team.events import Messaged as Messaged
+from autoagent.team.events import Reported as Reported
+from autoagent.team.events import Spawned as Spawned
+from autoagent.team.events import Told as Told
+from autoagent.terms import Limits as Limits
+from autoagent.terms import Status as Status
 
 SCHEMA_VERSION = 1
 """Of the journal. A journal of a newer one is refused, an older one would be read as it was."""
 
-Status = Literal[
-    "done", "gave_up", "limit", "unreachable", "refused", "stuck", "interrupted", "error"
-]
 Purpose = Literal["step", "embedding", "digest"]
 Verdict = Literal["run", "refuse", "edit", "criticise"]
 Topic = Literal[
     "limit", "stuck", "memory", "model", "resume", "verify", "place", "undo", "host", "files"
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the whole session may use. None: without a limit of that kind."""
-
-    steps: int
-    tokens: int  # prompt and completion, embeddings too
-    cost: float | None = None  # US dollars
-    time_s: float | None = None  # of running, pauses between resumes left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +48,8 @@ class Started:
     dry_run: bool = False  # on a copy of the workspace
     answer_schema: dict[str, Any] | None = None  # the answer must be JSON that fits
     secret: str = ""  # hexadecimal; marks of foreign text derive from it
+    sub_agent: str = ""  # its name, "a/b" beneath another one; "" is the session's own agent
+    role: str = ""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -335,5 +332,11 @@ Event = (
     | Fed
     | Noticed
     | Verified
+    | Spawned
+    | Messaged
+    | Dismissed
+    | Reported
+    | Inherited
+    | Told
     | Stopped
 )

@@ -34,16 +34,19 @@ class _SystemDisk:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event as it stands on disk: its number, when it was written (epoch seconds), and
-    the hash of the line before it."""
+    """An event as it stands on disk: its number, when it was written (epoch seconds), the
+    hash of the line before it, and whose it is: "" is the session's own agent."""
 
     number: int
     previous: str
     at: float
     event: Event
+    agent: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return {"n": self.number, "previous": self.previous, "at": self.at, **to_dict(self.event)}
+        of = {"agent": self.agent} if self.agent else {}
+        head = {"n": self.number, "previous": self.previous, "at": self.at, **of}
+        return {**head, **to_dict(self.event)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +157,30 @@ def _entry(line: bytes) -> Entry:
                 f"this one reads {SCHEMA_VERSION}): update autoagent to go on with it."
             )
         head = (data["n"], data["previous"], float(data["at"]))
+        agent = data.get("agent", "")
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise MalformedEvent(str(error) or type(error).__name__) from error
-    return Entry(*head, from_dict(data))
+    if not isinstance(agent, str):
+        raise MalformedEvent(f"agent can't be {agent!r:.60}")
+    return Entry(*head, from_dict(data), agent)
 
 
 class Journal:
     """Appends events to one file; `append` returns when they are on disk.
 
-    Opening an existing file cuts an unfinished last line off.
+    Opening an existing file cuts an unfinished last line off. `agent` is whose it is: "" is
+    the session's own.
     """
 
-    def __init__(self, path: Path, loaded: Loaded | None = None, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        loaded: Loaded | None = None,
+        disk: Disk | None = None,
+        agent: str = "",
+    ) -> None:
         self.path = path
+        self._agent = agent
         self._disk = disk or _SystemDisk()
         self.hash = loaded.hash if loaded else ""
         self._next = len(loaded.entries) if loaded else 0
@@ -193,7 +207,7 @@ class Journal:
         lines: list[bytes] = []
         previous = self.hash
         for number, event in enumerate(events, self._next):
-            entries.append(Entry(number, previous, time.time(), event))
+            entries.append(Entry(number, previous, time.time(), event, self._agent))
             lines.append(line_of(entries[-1]))
             previous = hash_of(lines[-1])
         if entries:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from autoagent.amounts import money
 from autoagent.events import (
     Changed,
     Executed,
@@ -12,7 +13,10 @@ from autoagent.events import (
     Noticed,
     Recalled,
     Refused,
+    Reported,
     Resumed,
+    Status,
+    Told,
     Undone,
     Verified,
 )
@@ -23,7 +27,20 @@ from autoagent.strict_json import compact
 END = "[end]"
 _LISTED = 20  # paths of an undo
 
-_LIKE_OURS = re.compile(r"^\s*\[(end|the user|memories|refused|steps? \d)", re.M | re.I)
+_ENDS: dict[Status, str] = {
+    "done": "is done",
+    "gave_up": "gave up",
+    "limit": "reached a limit",
+    "unreachable": "stopped: its model can't be reached or refuses",
+    "refused": "gave up, something had been refused",
+    "stuck": "went in circles and was stopped",
+    "interrupted": "was ended",
+    "error": "failed",
+}
+
+_LIKE_OURS = re.compile(
+    r"^\s*\[(end|the user|agent |the agent|memories|refused|steps? \d)", re.M | re.I
+)
 """Lines by which foreign text could pass for the end of itself and for somebody's words."""
 
 
@@ -81,6 +98,22 @@ def of_recalled(event: Recalled, secret: str) -> str:
 
 def of_fed(event: Fed) -> str:
     return f"[the user says]\n{event.text}\n{END}"
+
+
+def of_agent(event: Told | Reported, secret: str) -> str:
+    """Words of the agent that gave the task, or of one that was given one: how it ended, what
+    it cost, what it says; "" while it only pauses."""
+    if isinstance(event, Told):
+        return framed("[the agent that started you says]", event.text, secret)
+    if event.paused:
+        return ""
+    steps = f"{event.steps} step{'' if event.steps == 1 else 's'}"
+    cost = "" if event.unpriced else f", {money(event.usage.cost or 0.0)}"
+    after_web = ", after reading the web" if event.web else ""
+    head = f"[agent {event.name}{after_web}] {_ENDS[event.status]}, {steps}{cost}"
+    if event.changed:
+        head += f"; it changed {_listed(event.changed, len(event.changed))}"
+    return framed(head, event.text, secret) if event.text.strip() else head
 
 
 def of_edited(reply: Reply) -> str:

@@ -1,31 +1,42 @@
 """Where a run stands: the fold of its events, from which the next prompt is rendered."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from autoagent import observation
+from autoagent.elements import Kind as Kind
+from autoagent.elements import Part as Part
+from autoagent.elements import Past as Past
+from autoagent.elements import Pending as Pending
+from autoagent.elements import Spent as Spent
 from autoagent.events import (
     Changed,
     Checkpointed,
     Cut,
     Decided,
+    Dismissed,
     Event,
     Executed,
     Executing,
     Fed,
     Forked,
+    Inherited,
     Limits,
     Memo,
+    Messaged,
     Noticed,
     Recalled,
     Refused,
     Replied,
+    Reported,
     Reserved,
     Resumed,
     Retried,
     Span,
+    Spawned,
     Started,
     Stopped,
+    Told,
     Undone,
     Verified,
     Visited,
@@ -34,74 +45,13 @@ from autoagent.model import Format, Price, Usage
 from autoagent.reply import Command, Reply, render
 from autoagent.stuck import NUDGE_AT, Pattern
 from autoagent.taint import Taint
-
-Kind = Literal["opening", "digest", "reply", "words", "memories", "observation"]
+from autoagent.team.standing import Standing
 
 UNPAID = Usage(0, 0, cost=0.0)
 """Of a call that brought nothing."""
 
 _GIST_CHARACTERS = 600
 _GIST_LINE = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of the conversation; pieces of one side in a row make one message."""
-
-    step: int
-    kind: Kind
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A command that waits for its result."""
-
-    step: int
-    reply: Reply
-    decided: bool = False
-    executing: bool = False
-    permitted: tuple[str, ...] = ()  # masked or protected paths that it may touch
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One step in short, for the digest that replaces it and for the receipt."""
-
-    step: int
-    thoughts: str
-    name: str
-    about: str
-    ok: bool
-    note: str
-    changed: tuple[str, ...]
-    source: str
-    gist: str  # the result's beginning
-
-
-@dataclass(slots=True)
-class Spent:
-    """What the session used so far. `unpriced` counts calls whose cost nobody knows."""
-
-    prompt: int = 0  # tokens
-    cached: int = 0
-    completion: int = 0
-    reasoning: int = 0
-    cost: float = 0.0  # US dollars
-    unpriced: int = 0
-    elapsed_s: float = 0.0
-
-    @property
-    def tokens(self) -> int:
-        return self.prompt + self.completion
-
-    def add(self, usage: Usage) -> None:
-        self.prompt += usage.prompt
-        self.cached += usage.cached
-        self.completion += usage.completion
-        self.reasoning += usage.reasoning
-        self.cost += usage.cost or 0.0
-        self.unpriced += usage.cost is None
 
 
 @dataclass(slots=True)
@@ -146,11 +96,13 @@ class State:
     spans: list[Span] = field(default_factory=list)  # of checkpoints, where something changed
     kept: Checkpointed | None = None  # the newest
     taint: Taint = field(default_factory=Taint)
+    team: Standing = field(default_factory=Standing)
 
     def apply(self, event: Event) -> None:
         """Fold one event in; the match is over all of them."""
         reply = self.pending.reply if self.pending else None
         self.taint.apply(event, self.step, reply, self.secret)
+        self.team.apply(event)
         match event:
             case Started():
                 self._start(event)
@@ -180,8 +132,6 @@ class State:
                 self._pend(executing=True)
             case Executed():
                 self._execute(event)
-            case Visited():
-                pass  # its text stands in the result
             case Checkpointed():
                 self._checkpoint(event)
             case Undone():
@@ -204,6 +154,11 @@ class State:
             case Verified():
                 self.verified[event.command_line] = event
                 self._say(observation.of_verified(event, self.secret))
+            case Reported() | Told():
+                kind: Kind = "words" if isinstance(event, Told) else "observation"
+                self._say(observation.of_agent(event, self.secret), kind)
+            case Visited() | Spawned() | Messaged() | Dismissed() | Inherited():
+                pass  # of pages, of the team, of trust
             case Stopped():
                 self._settle(event.usage)
                 self.stopped = event
@@ -222,6 +177,16 @@ class State:
         if self.reserved is not None:
             spent.add(_all_of(self.reserved))
         return spent
+
+    @property
+    def overall(self) -> Spent:
+        """What was used with all that sub-agents reported of theirs."""
+        return self.team.with_members(self.spent)
+
+    @property
+    def steps(self) -> int:
+        """Of this agent and of all that reported to it."""
+        return self.step + self.team.steps
 
     @property
     def secret(self) -> str:

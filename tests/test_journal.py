@@ -175,7 +175,7 @@ def test_a_missing_swapped_or_foreign_line_is_named(
 def test_the_command_in_the_sentence_keeps_a_copy_and_mends_the_journal(
     tmp_path: Path, line: int
 ) -> None:
-    """It is pasted as printed, in a folder whose name needs quotes; line 1 has nothing before it."""
+    """It is pasted as printed, also for a folder with blanks; before line 1 nothing stands."""
     folder = tmp_path / "a user's state"
     folder.mkdir()
     path = folder / "journal.jsonl"

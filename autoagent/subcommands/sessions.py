@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoagent import sessions
-from autoagent.budget import money
+from autoagent.amounts import money
 from autoagent.configuration.settings import Settings
 from autoagent.configuration.usage import CAGE, SETTINGS
 from autoagent.errors import ConfigError, StateError

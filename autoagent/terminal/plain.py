@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from autoagent.budget import duration, money
+from autoagent.amounts import duration, money
 from autoagent.events import (
     Changed,
     Checkpointed,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from autoagent.budget import money
+from autoagent.amounts import money
 from autoagent.citing import sources
 from autoagent.events import SCHEMA_VERSION, Status, Stopped, Verified
 from autoagent.state import Spent, State

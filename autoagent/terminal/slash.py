@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from difflib import get_close_matches
 
+from autoagent.amounts import money
 from autoagent.approval import Undo
-from autoagent.budget import money
 from autoagent.checkpoints.objects import CheckpointFault
 from autoagent.state import State
 from autoagent.terminal.layout import paragraph, told

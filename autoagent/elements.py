@@ -1,0 +1,69 @@
+"""What a state is made of: pieces of the conversation, steps in short, what was used."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from autoagent.model import Usage
+from autoagent.reply import Reply
+
+Kind = Literal["opening", "digest", "reply", "words", "memories", "observation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of the conversation; pieces of one side in a row make one message."""
+
+    step: int
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A command that waits for its result."""
+
+    step: int
+    reply: Reply
+    decided: bool = False
+    executing: bool = False
+    permitted: tuple[str, ...] = ()  # masked or protected paths that it may touch
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One step in short, for the digest that replaces it and for the receipt."""
+
+    step: int
+    thoughts: str
+    name: str
+    about: str
+    ok: bool
+    note: str
+    changed: tuple[str, ...]
+    source: str
+    gist: str  # the result's beginning
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the session used so far. `unpriced` counts calls whose cost nobody knows."""
+
+    prompt: int = 0  # tokens
+    cached: int = 0
+    completion: int = 0
+    reasoning: int = 0
+    cost: float = 0.0  # US dollars
+    unpriced: int = 0
+    elapsed_s: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt + self.completion
+
+    def add(self, usage: Usage) -> None:
+        self.prompt += usage.prompt
+        self.cached += usage.cached
+        self.completion += usage.completion
+        self.reasoning += usage.reasoning
+        self.cost += usage.cost or 0.0
+        self.unpriced += usage.cost is None

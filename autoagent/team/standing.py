@@ -1,0 +1,72 @@
+"""How an agent's sub-agents stand: a part of its state, folded from the same events."""
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from autoagent.elements import Spent
+from autoagent.team.events import Dismissed, Messaged, Reported, Spawned, Told
+
+if TYPE_CHECKING:
+    from autoagent.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One sub-agent as its agent knows it."""
+
+    spawned: Spawned
+    reported: Reported | None = None
+    messages: tuple[Messaged, ...] = ()
+    dismissed: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it works, waits for its turn, or goes on with its agent's next run."""
+        ended = self.reported is not None and not self.reported.paused
+        return not ended and not self.dismissed
+
+
+@dataclass(slots=True)
+class Standing:
+    """A part of the state. `heard` counts the words that came from the agent's own agent."""
+
+    members: dict[str, Member] = field(default_factory=dict)
+    heard: int = 0
+
+    def apply(self, event: "Event") -> None:
+        match event:
+            case Spawned():
+                self.members[event.name] = Member(event)
+            case Messaged():
+                messages = (*self.members[event.name].messages, event)
+                self._change(event.name, messages=messages)
+            case Dismissed():
+                self._change(event.name, dismissed=True)
+            case Reported():
+                self._change(event.name, reported=event)
+            case Told():
+                self.heard = event.number
+            case _:
+                pass
+
+    def _change(self, name: str, **changes: object) -> None:
+        if name in self.members:
+            self.members[name] = replace(self.members[name], **changes)  # type: ignore[arg-type]
+
+    @property
+    def reports(self) -> list[Reported]:
+        return [each.reported for each in self.members.values() if each.reported]
+
+    @property
+    def steps(self) -> int:
+        """What all that reported did, with those beneath them."""
+        return sum(report.steps for report in self.reports)
+
+    def with_members(self, spent: Spent) -> Spent:
+        """What an agent used with all that its sub-agents reported."""
+        whole = replace(spent)
+        for report in self.reports:
+            whole.add(report.usage)
+            # Their sum has a cost, as far as it is known.
+            whole.unpriced += report.unpriced - (report.usage.cost is None)
+        return whole
