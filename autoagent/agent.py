@@ -25,26 +25,25 @@ from autoagent.events import (
     Executed,
     Fed,
     Noticed,
-    Recalled,
     Stopped,
     Verified,
 )
 from autoagent.inbox import Inbox
-from autoagent.longterm.memory import LongTerm, asked_ahead, text_of, words_of
-from autoagent.model import Cancelled, Model, ModelFault, Usage
+from autoagent.model import Cancelled
 from autoagent.noting import since_web
 from autoagent.reading import MOST_REFUSALS, read
+from autoagent.remembering import Remembering
 from autoagent.running import Runner, failure
 from autoagent.state import Pending, State
 from autoagent.stuck import NUDGE_AT, STOP_AT
+from autoagent.team.team import Team
 from commands.cancel import Cancel
 from commands.command import Catalogue, CommandError, CommandSpec, Result
 
 Turn = Generator[Sequence[Event], None, None]
 
-# Each may have cost the whole time limit, at every step.
-_MOST_EMBEDDING_FAULTS = 3
-_ENDED_BY_ITSELF = ("done", "gave_up", "refused")
+_FOR_GOOD = ("done", "gave_up", "refused")
+"""Ends after which nobody goes on: then its sub-agents don't either."""
 
 
 @dataclass(slots=True)
@@ -54,17 +53,16 @@ class Agent:
 
     state: State
     record: Callable[[Sequence[Event]], None]
-    model: Model
     caller: Caller
     catalogue: Catalogue
     runner: Runner
-    memory: LongTerm | None
+    remembering: Remembering | None
     proof: Proof
     cancel: Cancel
     person: Person | None
     inbox: Inbox
     holds_secret: Callable[[str], str | None]
-    embedding_faults: int = 0  # in a row, in this run
+    team: Team
 
     def run(self) -> Iterator[Event]:
         """Work until the run stops; the last event is `Stopped`."""
@@ -78,9 +76,10 @@ class Agent:
                 yield from self._end(end.stopped)
 
     def _end(self, stopped: Stopped) -> Iterator[Event]:
+        yield from self._recorded(self.team.end(pause=stopped.status not in _FOR_GOOD))
         last = self.runner.ended()
-        if self.memory is not None:
-            for events in self._keep_end(self.memory, stopped):
+        if self.remembering is not None:
+            for events in self.remembering.keep_end(stopped):
                 yield from self._recorded(events)
         yield from self._recorded([*last, go_on(stopped, self.state)])
 
@@ -96,6 +95,8 @@ class Agent:
         self.record(events)
         for event in events:
             self.state.apply(event)
+        self.caller.purse.note()
+        self.team.look()
         yield from events
 
     # Think: what the person said, what memory holds, the model's reply.
@@ -112,6 +113,7 @@ class Agent:
         if self.person is not None:
             yield [self._fed(words) for words in self.person.heard()]
         yield from self._told()
+        yield self.team.news()
 
     def _told(self) -> Turn:
         """What others said meanwhile by `autoagent tell`. A message goes only when its event
@@ -126,8 +128,8 @@ class Agent:
 
     def _think(self) -> Turn:
         state, step = self.state, self.state.step + 1
-        if self.memory is not None and self.state.refusals == 0:
-            yield from self._recall(step, self.memory)
+        if self.remembering is not None and self.state.refusals == 0:
+            yield from self.remembering.recall(step)
         yield [*self._warnings(), *self.runner.others(state.noticed)]
         if self.person is not None and self.person.wants_room():
             yield from self.caller.compact()
@@ -147,7 +149,8 @@ class Agent:
         if repeats >= NUDGE_AT and not state.nudged:
             text = f"the same command gave the same result {repeats} times: do something else"
             events.append(Noticed("stuck", text, told=True))
-        for key, text in budget.milestones(state.limits, state.spent, state.step):
+        purse = self.caller.purse
+        for key, text in budget.milestones(state.limits, purse.used, purse.steps):
             if key not in state.noticed:
                 events.append(Noticed("limit", text, told=True, key=key))
         return events
@@ -161,79 +164,6 @@ class Agent:
         if state.misread == MOST_REFUSALS - 1 and state.format != "json_schema":
             return [Changed(format="json_object" if state.format == "text" else "json_schema")]
         return []
-
-    # Memory: keep the last step, bring back what is near to it.
-
-    def _recall(self, step: int, memory: LongTerm) -> Turn:
-        state = self.state
-        if state.recalled_step == step:
-            return
-        last = state.past[-1] if state.past else None
-        due = memory.due(state)
-        if last is None and not due and memory.empty:
-            return
-        said = [words for after, words in state.said if after == state.step]
-        about = "\n".join(said) or (text_of(last) if last else "\n".join(state.goals))
-        texts = dict.fromkeys([about, *(piece.text for piece in due)])
-        vectors, usage = yield from self._embedded(step, list(texts))
-        memory.look_at(state)
-        memory.keep(due, vectors)
-        self.runner.remember(memory)
-        query = " ".join([*said, words_of(last)]) if last else about
-        memos = memory.nearest(query, vectors.get(about), state)
-        if memos or usage:
-            yield [Recalled(step, tuple(memos), usage)]
-
-    def _keep_end(self, memory: LongTerm, stopped: Stopped) -> Turn:
-        """What no further call would store: the last step, the last words, the outcome."""
-        state = self.state
-        due = [*memory.due(state), *memory.outcome(stopped, state)]
-        vectors: Mapping[str, Sequence[float]] = {}
-        usage = None
-        if stopped.status in _ENDED_BY_ITSELF and self.cancel.reason is None:
-            with suppress(Cancelled):  # then words must do
-                vectors, usage = yield from self._embedded(state.step, [p.text for p in due])
-        memory.keep(due, vectors)
-        self.runner.remember(memory)
-        if usage:
-            yield [Recalled(state.step, (), usage)]
-
-    def _embedded(
-        self, step: int, texts: list[str]
-    ) -> Generator[Sequence[Event], None, tuple[Mapping[str, Sequence[float]], Usage | None]]:
-        """Vectors by text, and what they cost; nothing where there are none to be had.
-
-        When usage is given back, an event with it must follow to settle the reservation.
-        """
-        given_up = self.embedding_faults >= _MOST_EMBEDDING_FAULTS
-        if self.memory is None or not self.model.embeds or given_up:
-            return {}, None
-        tokens = sum(map(self.runner.count, texts)) + len(texts)
-        reserved = self.caller.reserve_embedding(step, tokens)
-        if reserved is None:
-            return {}, None
-        yield [reserved]
-        try:
-            embedded = self.model.embed(texts, cancel=self.cancel)
-        except Cancelled:
-            raise
-        except ModelFault as fault:
-            self.embedding_faults += 1
-            text = f"Memories are ranked by words alone where this goes on: {fault}"
-            said = "embedding fault" in self.state.noticed
-            notice = [] if said else [Noticed("memory", text, key="embedding fault")]
-            yield [Recalled(step), *notice]
-            return {}, None
-        if embedded is None:
-            text = "The server has no embeddings: memories are ranked by words alone."
-            yield [Recalled(step), Noticed("memory", text, key="no embeddings")]
-            return {}, None
-        self.embedding_faults = 0
-        self.memory.model = embedded.model
-        usage = embedded.usage or Usage(tokens, 0, cost=reserved.cost, estimated=True)
-        if usage.cost is None:
-            usage = replace(usage, cost=reserved.cost)
-        return dict(zip(texts, embedded.vectors, strict=True)), usage
 
     # Act: who must agree, then the command, at most once.
 
@@ -261,13 +191,16 @@ class Agent:
                 yield [self._executed(pending, "finish", {}, fits)]
                 return
             args = {"answer": fits.text}
-        yield from self._embed_ahead(step, spec, args)
+        if self.remembering is not None:
+            yield from self.remembering.ask_ahead(step, spec.name, args)
         proves = spec.name == "finish" and bool(self.proof.command_lines)
         yield from self.runner.before(step, spec, proves=proves)
         if spec.name == "finish":
             yield from self._finish(pending, args)
         elif spec.name == "give_up":
             yield from self._give_up(pending, args)
+        elif spec.effect == "lead":
+            yield from self._lead(pending, spec, args)
         else:
             yield self.runner.run(step, spec, args, self.state.window, pending.permitted)
             yield since_web(self.state, self.runner.context.cage)
@@ -325,19 +258,11 @@ class Agent:
             events.append(self._fed(answer.words))
         yield events
 
-    def _embed_ahead(self, step: int, spec: CommandSpec, args: Mapping[str, Any]) -> Turn:
-        """Vectors for what a memory command is about, paid for before it runs."""
-        if self.memory is None:
-            return
-        self.memory.look_at(self.state)
-        texts = asked_ahead(spec.name, args)
-        if texts:
-            self.memory.vectors, usage = yield from self._embedded(step, texts)
-            if usage:
-                yield [Recalled(step, (), usage)]
-
     def _finish(self, pending: Pending, args: dict[str, Any]) -> Turn:
-        """Done, if every proof holds; a failing one goes back to the model."""
+        """Done, if every proof holds; a failing one goes back to the model. Nobody works for
+        it any more then, who could still change what is proven."""
+        yield self.team.dismissed(pending.step)
+        yield self.team.end(pause=False)
         for check in self.proof.checks(pending.step):
             yield [check]
             if isinstance(check, Verified) and check.exit != 0:
@@ -353,6 +278,13 @@ class Agent:
         yield [self._executed(pending, "finish", {}, Result(args["answer"], note="done"))]
         raise Ended(Stopped("done", 0, args["answer"], verified, elapsed_s=self.caller.elapsed_s))
 
+    def _lead(self, pending: Pending, spec: CommandSpec, args: dict[str, Any]) -> Turn:
+        try:
+            result = yield from self.team.lead(pending.step, spec.name, args)
+        except CommandError as error:
+            result = failure(error)
+        yield [self._executed(pending, spec.name, args, result)]
+
     def _give_up(self, pending: Pending, args: dict[str, Any]) -> Turn:
         yield [self._executed(pending, "give_up", {}, Result(args["reason"], note="gave up"))]
         refused = bool(self.state.refused)
@@ -364,12 +296,20 @@ class Agent:
         """Whether somebody said something since the reply: then it isn't the end yet, for
         the next prompt would never be."""
         yield from self._told()
-        if all(after < pending.step for after, _ in self.state.said):
+        yield self.team.heard()
+        words = any(after >= pending.step for after, _ in self.state.said)
+        if not words and self.state.team.heard_after < pending.step and self.team.leaves():
             return False
-        note = "not accepted: the user has said something since"
+        note = f"not accepted: {self._speaker} said something since"
         command = pending.reply.command
         yield [self._executed(pending, command.name, {}, Result(note=note, ok=False))]
         return True
+
+    @property
+    def _speaker(self) -> str:
+        started = self.state.started
+        is_sub = started is not None and started.sub_agent
+        return "the agent that started you has" if is_sub else "the user has"
 
     def _not_run(
         self, pending: Pending, note: str, text: str = "", *, refused: bool = False
@@ -381,6 +321,10 @@ class Agent:
     def _interrupted(self, pending: Pending) -> Executed:
         command = pending.reply.command
         result = Result(_MAYBE, note="interrupted", ok=False)
+        with suppress(CommandError):
+            spec = self.catalogue.find(command.name)
+            if spec.effect == "lead":
+                result = self.team.interrupted(pending.step, spec.name)
         return self._executed(pending, command.name, command.args, result)
 
     def _executed(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from autoagent import sessions
 from autoagent.answer_schema import Schema
+from autoagent.building import Parts
 from autoagent.caging import make_cage, make_way_out
 from autoagent.calling import Patience
 from autoagent.configuration.places import private_folder
@@ -19,7 +20,6 @@ from autoagent.models.learned import Learned
 from autoagent.models.making import make_fast_model
 from autoagent.owning import described, own_commands
 from autoagent.reaching import open_web
-from autoagent.session import Parts
 from autoagent.tokens import Counter
 from commands.builtin import catalogue
 from commands.cancel import Cancel

@@ -38,14 +38,16 @@ def reserve(
     limits: Limits,
     spent: Spent,
     elapsed_s: float,
+    *,
+    beside: int = 0,
 ) -> Reserved | Exhausted:
     """Set aside what a call of so many tokens may cost; a smaller completion where that fits.
 
     prompt and completion in tokens. The prompt is taken at its full price: what the cache
-    will save isn't known before.
+    will save isn't known before. `beside` are steps that count besides the agent's own.
     """
-    if purpose == "step" and step > limits.steps:
-        return _exhausted("steps", limits, f"{limits.steps} steps are done", step)
+    if purpose == "step" and step + beside > limits.steps:
+        return _exhausted("steps", limits, f"{limits.steps} steps are done", step + beside)
     if limits.time_s is not None and elapsed_s >= limits.time_s:
         least_s = elapsed_s + ROOM_S
         return _exhausted("time", limits, f"{duration(limits.time_s)} are over", least_s)

@@ -13,6 +13,7 @@ from commands.context import Cage
 from commands.workspace import Workspace
 
 if TYPE_CHECKING:
+    from commands.sandbox.bounds import Bounds
     from commands.sandbox.wayout import WayOut
 
 
@@ -52,22 +53,10 @@ def make_cage(
 
     RefusedError when there is none and nobody is there to agree to each command.
     """
-    from commands.sandbox.bounds import Bounds, CageFault
+    from commands.sandbox.bounds import CageFault
     from commands.sandbox.choose import choose
 
-    bounds = Bounds(
-        root=workspace.root,
-        protected=workspace.protected_paths,
-        masked=workspace.masked_paths,
-        hidden=(settings.places.state, settings.places.config),
-        extra_read=(*settings.allow_read, *(way.certificates if way else ())),
-        extra_write=settings.allow_write,
-        network=settings.network,
-        outlet=way.outlet if way else None,
-        pass_env=settings.pass_env,
-        limits=settings.command_limits,
-        quarantine=settings.places.state / "quarantine",
-    )
+    bounds = _bounds(settings, workspace, way)
     reason = "--sandbox none was asked for."
     if settings.sandbox != "none":
         try:
@@ -79,6 +68,38 @@ def make_cage(
     raise RefusedError(
         f"There is no cage for commands: {reason} Install bubblewrap (apt install bubblewrap; "
         "`autoagent doctor` says more), or accept that commands can do all that you can: --unsafe."
+    )
+
+
+def cage_like(
+    cage: Cage,
+    settings: Settings,
+    workspace: Workspace,
+    environ: Mapping[str, str],
+    *,
+    way: "WayOut | None" = None,
+) -> Cage:
+    """A cage of the kind of another one of the run, around another workspace."""
+    from commands.sandbox.choose import choose
+
+    return choose(cage.kind, _bounds(settings, workspace, way), environ)  # type: ignore[arg-type]
+
+
+def _bounds(settings: Settings, workspace: Workspace, way: "WayOut | None") -> "Bounds":
+    from commands.sandbox.bounds import Bounds
+
+    return Bounds(
+        root=workspace.root,
+        protected=workspace.protected_paths,
+        masked=workspace.masked_paths,
+        hidden=(settings.places.state, settings.places.config),
+        extra_read=(*settings.allow_read, *(way.certificates if way else ())),
+        extra_write=settings.allow_write,
+        network=settings.network,
+        outlet=way.outlet if way else None,
+        pass_env=settings.pass_env,
+        limits=settings.command_limits,
+        quarantine=settings.places.state / "quarantine",
     )
 
 

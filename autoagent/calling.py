@@ -31,6 +31,7 @@ from autoagent.model import (
     Usage,
 )
 from autoagent.state import UNPAID, State
+from autoagent.team.purse import Purse
 from autoagent.tokens import Counter
 from commands.cancel import Cancel
 
@@ -78,6 +79,7 @@ class Caller:
         patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
         digester: Digester | None = None,
+        purse: Purse | None = None,
     ) -> None:
         self._state = state
         self._model = model
@@ -86,6 +88,7 @@ class Caller:
         self._patience = patience or Patience()
         self._clock = clock
         self._digester = digester
+        self.purse = purse or Purse(state)
         self._began = clock()
         self._elapsed_before_s = state.spent.elapsed_s
 
@@ -146,11 +149,8 @@ class Caller:
         return self._reserve(step, prompt, min(self.cap, max(room, 1)))
 
     def _reserve(self, step: int, prompt: int, completion: int) -> Reserved:
-        state = self._state
         price = self._model.card.price
-        outcome = budget.reserve(
-            step, "step", prompt, completion, price, state.limits, state.committed, self.elapsed_s
-        )
+        outcome = self.purse.reserve(step, "step", prompt, completion, price, self.elapsed_s)
         if isinstance(outcome, Exhausted):
             raise Ended(self.limit_reached(outcome))
         return outcome
@@ -158,11 +158,8 @@ class Caller:
     def reserve_embedding(self, step: int, tokens: int) -> Reserved | None:
         """Set aside an embedding of so many tokens, at the price of a prompt, which is never
         less; None when a limit leaves no room."""
-        state = self._state
         price = self._model.card.price
-        outcome = budget.reserve(
-            step, "embedding", tokens, 0, price, state.limits, state.committed, self.elapsed_s
-        )
+        outcome = self.purse.reserve(step, "embedding", tokens, 0, price, self.elapsed_s)
         return None if isinstance(outcome, Exhausted) else outcome
 
     def limit_reached(self, exhausted: Exhausted) -> Stopped:
@@ -205,14 +202,12 @@ class Caller:
         request = digester.request(state, cut.step) if digester else None
         if digester is None or request is None or not digester.allows(request, state):
             return cut
-        reserved = budget.reserve(
+        reserved = self.purse.reserve(
             state.step + 1,
             "digest",
             request.prompt,
             request.completion,
             digester.model.card.price,
-            state.limits,
-            state.committed,
             self.elapsed_s,
         )
         if isinstance(reserved, Exhausted):

@@ -67,3 +67,12 @@ class Spent:
         self.reasoning += usage.reasoning
         self.cost += usage.cost or 0.0
         self.unpriced += usage.cost is None
+
+    def take(self, other: "Spent") -> None:
+        """Add what somebody else used; the time was the same for both."""
+        self.prompt += other.prompt
+        self.cached += other.cached
+        self.completion += other.completion
+        self.reasoning += other.reasoning
+        self.cost += other.cost
+        self.unpriced += other.unpriced

@@ -97,6 +97,8 @@ def ended_by(reason: Reason, state: State, elapsed_s: float) -> Stopped:
             stopped = Stopped("interrupted", 143, "Terminated from outside.")
         case "hangup":
             stopped = Stopped("interrupted", 129, "The terminal hung up.")
+        case "parent":
+            stopped = Stopped("interrupted", 143, "The agent that started it ended it.")
         case "time":
             limit = state.limits.time_s or elapsed_s
             text = f"A limit is reached: {duration(limit)} are over."
@@ -108,6 +110,8 @@ def ended_by(reason: Reason, state: State, elapsed_s: float) -> Stopped:
 def go_on(stopped: Stopped, state: State) -> Stopped:
     """With the command line that goes on from this end, ready to paste."""
     assert state.started is not None
+    if state.started.sub_agent:
+        return replace(stopped, go_on="")  # it goes on with its agent alone
     resume = f"autoagent --resume {shlex.quote(state.started.session)}"
     match stopped.status:
         case "done":

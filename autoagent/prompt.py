@@ -17,18 +17,22 @@ _SOURCES = "End an answer from the web with the addresses it rests on. "
 _REMEMBER = "; remember what you must not lose"
 _ALONE = "There is nobody to ask."
 _ATTENDED = "The user watches, may answer ask_user and may refuse a command."
+_BENEATH = "Another agent gave you your task and reads your answer; it sees nothing else of you. "
 
 
-def system_text(commands: Iterable[CommandSpec], *, interactive: bool, network: str) -> str:
+def system_text(
+    commands: Iterable[CommandSpec], *, interactive: bool, network: str, sub_agent: bool = False
+) -> str:
     """Who the model is, how it replies, what it can do; the same for a whole session.
 
     `network` goes on where it says what commands may do.
     """
     template = files("autoagent").joinpath("prompts/system.md").read_text("utf-8").rstrip("\n")
+    person = _ATTENDED if interactive else _ALONE
     specs = tuple(commands)
     names = {spec.name for spec in specs}
     return (
-        template.replace("{person}", _ATTENDED if interactive else _ALONE)
+        template.replace("{person}", (_BENEATH if sub_agent else "") + person)
         .replace("{remember}", _REMEMBER if "remember" in names else "")
         .replace("{sources}", _SOURCES if "read_webpage" in names else "")
         .replace("{network}", network)

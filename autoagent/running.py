@@ -47,9 +47,10 @@ class ResultFiles:
         self._folder = folder
         self._source_of = source_of
 
-    def write(self, step: int, text: str) -> str:
-        """Put the text on disk before an event names it; its file's name."""
-        name = f"{step}.txt"
+    def write(self, step: int, text: str, agent: str = "") -> str:
+        """Put the text on disk before an event names it; its file's name. `agent` is the
+        sub-agent that reported it, instead of a step."""
+        name = _name(step, agent)
         data = text.encode("utf-8", "surrogatepass")
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -65,16 +66,20 @@ class ResultFiles:
             ) from error
         return name
 
-    def read(self, step: int) -> str | None:
-        """The whole text of that step's result; None when there is none."""
+    def read(self, step: int, agent: str = "") -> str | None:
+        """The whole text of that step's result, or of that sub-agent's; None: there is none."""
         try:
-            data = (self._folder / f"{step}.txt").read_bytes()
-        except OSError:
+            data = (self._folder / _name(step, agent)).read_bytes()
+        except (OSError, ValueError):  # no name that a file can have
             return None
         return data.decode("utf-8", "surrogatepass")
 
     def source(self, step: int) -> str:
         return self._source_of(step)
+
+
+def _name(step: int, agent: str) -> str:
+    return f"agent-{agent.replace('/', '-')}.txt" if agent else f"{step}.txt"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from autoagent import __version__, prompt, sessions
 from autoagent.answer_schema import Schema, check_size
 from autoagent.assembling import Inputs, assembled, with_fast
+from autoagent.building import Parts
 from autoagent.caging import network_of, reachable, tools_in
 from autoagent.configuration import azure
 from autoagent.configuration.settings import Settings
@@ -25,9 +27,10 @@ from autoagent.models.learned import Learned
 from autoagent.models.making import OpenModel, make_model
 from autoagent.owning import guarded, new_to
 from autoagent.running import ResultFiles
-from autoagent.session import Parts, Session
+from autoagent.session import Session
 from autoagent.state import State, fold
 from autoagent.strict_json import compact
+from autoagent.team.place import Place
 from autoagent.tokens import Counter, counter_for
 
 _CONTEXT_SHARE = 1 / 4
@@ -69,6 +72,7 @@ def begin(
         context = _context(parts.redactor.clean(inputs.context), folder, pick.window, count)
         _check_schema(inputs.answer_schema, parts, pick.window)
         secret = secrets.token_hex(16)
+        tools = _tools(parts)
         started = Started(
             session=folder.name,
             version=__version__,
@@ -82,7 +86,7 @@ def begin(
                 prompt.opening_text(
                     goals,
                     settings.workspace,
-                    tools=tools_in(parts.cage, parts.cancel),
+                    tools=tools(),
                     today=datetime.datetime.now().astimezone().date(),
                     secret=secret,
                     verify=settings.verify,
@@ -118,7 +122,8 @@ def begin(
         journal = Journal(folder / sessions.JOURNAL)
         stack.callback(journal.close)
         return Session(
-            folder, journal, State(), parts, first, _noting(learned, pick), stack.pop_all()
+            *(folder, journal, State(), parts, first, _noting(learned, pick), stack.pop_all()),
+            Place(inputs, folder.name, tools),
         )
 
 
@@ -180,8 +185,9 @@ def resume(inputs: Inputs, found: sessions.Kept, said: Sequence[str] = ()) -> Se
         first: list[Event] = [resumed, *_noticed(notices), *hosts, *more]
         journal = Journal(found.journal, loaded)
         stack.callback(journal.close)
-        note, past = _noting(learned, pick), loaded.entries
-        return Session(found.folder, journal, state, parts, first, note, stack.pop_all(), past)
+        place = Place(inputs, session, _tools(parts))
+        own = (found.folder, journal, state, parts, first, _noting(learned, pick))
+        return Session(*own, stack.pop_all(), place, loaded.entries)
 
 
 def _as_before(settings: Settings, state: State) -> Settings:
@@ -230,6 +236,11 @@ def _as_before(settings: Settings, state: State) -> Settings:
 
 def _learned(settings: Settings) -> Learned:
     return Learned(settings.places.state / "servers.json")
+
+
+def _tools(parts: Parts) -> Callable[[], str]:
+    """What the cage says of itself, asked when somebody must know, once."""
+    return cache(lambda: tools_in(parts.cage, parts.cancel))
 
 
 def _noting(learned: Learned, pick: Chosen) -> Callable[[Event], None]:

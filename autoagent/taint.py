@@ -1,5 +1,6 @@
 """What web text does to a run: since when some is in the prompt, and what may be reached now."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from autoagent.addresses import host_of, same, standing_in, written_in
@@ -9,10 +10,14 @@ from autoagent.events import (
     Executed,
     Fed,
     Forked,
+    Inherited,
     Noticed,
     Recalled,
+    Reported,
     Resumed,
+    Spawned,
     Started,
+    Told,
     Visited,
 )
 from autoagent.marks import after_web, is_web, web_texts
@@ -54,6 +59,8 @@ class Taint:
     def apply(self, event: Event, step: int, reply: Reply | None, secret: str) -> None:
         """Fold an event in, before the rest of the state; `reply` waits for its result."""
         match event:
+            case Started(sub_agent=name) if name:
+                self.acted = True  # what stands in a file another agent may have written
             case Started(goals=goals, opening=opening):
                 self.addresses.update(standing_in(opening))
                 self._hear(*goals)
@@ -75,6 +82,10 @@ class Taint:
                 self._decide(event)
             case Executed():
                 self._execute(event, reply, secret)
+            case Inherited() | Told() | Reported():
+                self._pass_on(event, step)
+            case Spawned():
+                self.acted = True
             case Visited():
                 self.visited[event.final] = event
                 # Where a server leads is its own word, not the model's.
@@ -87,6 +98,34 @@ class Taint:
         found = {address for text in words for address in standing_in(text)}
         self.addresses |= found
         self.named.update(host for host in map(host_of, found) if host is not None)
+
+    def _pass_on(self, event: Inherited | Told | Reported, step: int) -> None:
+        """What another agent of the session has seen, and what it was trusted with."""
+        self.addresses.update(event.addresses)
+        if event.web:
+            self._came_in(step)
+        if isinstance(event, Told):
+            return
+        self.made |= set(event.made)
+        if isinstance(event, Inherited):
+            self.named |= _hosts(event.named)
+            self.allowed |= _hosts(event.allowed)
+            self.agreed |= set(event.agreed)
+
+    def passed_on(self, made: Iterable[str]) -> Inherited:
+        """What a sub-agent begins with; `made` are the paths as it calls them."""
+        return Inherited(
+            self.since is not None,
+            tuple(sorted(self.addresses)),
+            tuple(sorted(map(str, self.named))),
+            tuple(sorted(map(str, self.allowed))),
+            tuple(sorted(self.agreed)),
+            tuple(sorted(made)),
+        )
+
+    def standing_of(self, text: str) -> tuple[str, ...]:
+        """The addresses in a text of the agent that it can't have made."""
+        return tuple(sorted(set(standing_in(text)) & self.addresses))
 
     def _came_in(self, step: int) -> None:
         self.since = step if self.since is None else self.since
@@ -152,3 +191,8 @@ class Taint:
     def names(self, name: str, port: int) -> bool:
         """Whether the user named the host, in words of theirs or as an answer."""
         return any(host.covers(name, port) for host in self.named | self.allowed)
+
+
+def _hosts(names: Iterable[str]) -> set[Host]:
+    found = (host_of(f"http://{name}") for name in names)
+    return {host for host in found if host is not None}

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
-from commands import control, execution, files, memory, processes
+from commands import agents, control, execution, files, memory, processes
 from commands.command import Catalogue, CommandError, CommandSpec
 from commands.web import search, webpage
 
@@ -15,6 +15,7 @@ _ALL: tuple[CommandSpec, ...] = (
     *webpage.COMMANDS,
     *control.COMMANDS[:2],
     *memory.COMMANDS,
+    *agents.COMMANDS,
     *control.COMMANDS[2:],
 )
 
@@ -23,11 +24,13 @@ def catalogue(
     *,
     interactive: bool,
     remembers: bool = True,
+    leads: bool = True,
     disabled: Collection[str] = (),
     own: Sequence[CommandSpec] = (),
 ) -> Catalogue:
     """The built-in commands and the user's `own` but the disabled; ask_user only where
-    somebody can answer, those of memory only where there is one.
+    somebody can answer, those of memory only where there is one, those on sub-agents only
+    where the agent can start some (`leads`).
 
     CommandError names an unknown name among the disabled. `finish` and `give_up` can't be
     left out: a run could never end.
@@ -41,6 +44,8 @@ def catalogue(
     ours = [spec for spec in _ALL if interactive or spec.effect != "ask"]
     if not remembers:
         ours = [spec for spec in ours if spec not in memory.COMMANDS]
+    if not leads or agents.start_agent.name in disabled:
+        ours = [spec for spec in ours if spec.effect != "lead"]
     return Catalogue(spec for spec in (*ours, *own) if spec.name not in disabled)
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from threading import Condition
 from typing import Literal
 
-Reason = Literal["interrupt", "terminate", "hangup", "time"]
+Reason = Literal["interrupt", "terminate", "hangup", "time", "parent"]
 
 
 class Cancel:

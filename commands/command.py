@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
 
-Effect = Literal["read", "note", "change", "execute", "reach", "ask", "end"]
+Effect = Literal["read", "note", "change", "execute", "reach", "ask", "lead", "end"]
 """What a command does to the world; `approval` decides by it who must agree.
 
 read: workspace, memory, results · note: writes memory only · change: writes the workspace ·
-execute: runs code · reach: contacts a host · ask: talks to a person · end: ends the run."""
+execute: runs code · reach: contacts a host · ask: talks to a person · lead: starts, tells
+and ends sub-agents · end: ends the run."""
 
 Kind = Literal["str", "int", "float", "bool", "strings", "calls"]
 _KINDS: dict[Any, Kind] = {

@@ -107,8 +107,9 @@ class Recollection:
 class Results(Protocol):
     """Whole results of earlier steps."""
 
-    def read(self, step: int) -> str | None:
-        """The whole text of that step's result; None when there was none."""
+    def read(self, step: int, agent: str = "") -> str | None:
+        """The whole text of that step's result, or of what that sub-agent reported; None
+        when there was none."""
         ...
 
     def source(self, step: int) -> str:

@@ -9,12 +9,15 @@ MOST_AT_ONCE = 8
 
 
 @command("read")
-def read_result(ctx: Context, step: int, start_line: int = 1, lines: int = 0) -> Result:
-    """a result that was cut"""
-    whole = ctx.results.read(step)
+def read_result(
+    ctx: Context, step: int = -1, start_line: int = 1, lines: int = 0, agent: str = ""
+) -> Result:
+    """a result that was cut, of a step or of an agent"""
+    of = f"agent {agent}" if agent else f"step {step}"
+    whole = ctx.results.read(step, agent)
     if whole is None:
         raise CommandError(
-            f"There is no cut result of step {step}; what was not cut stands in this "
+            f"There is no cut result of {of}; what was not cut stands in this "
             "conversation, and recall(query) finds what has left it."
         )
     found = whole.split("\n")
@@ -22,8 +25,9 @@ def read_result(ctx: Context, step: int, start_line: int = 1, lines: int = 0) ->
         raise CommandError(f"start_line must be from 1 to {len(found)}, not {start_line}.")
     last = min(len(found), start_line + lines - 1) if lines > 0 else len(found)
     text = "\n".join(found[start_line - 1 : last])
-    note = f"lines {start_line}-{last} of {len(found)} of step {step}"
-    return Result(text, note=note, source=ctx.results.source(step))
+    note = f"lines {start_line}-{last} of {len(found)} of {of}"
+    source = f"agent {agent}" if agent else ctx.results.source(step)
+    return Result(text, note=note, source=source)
 
 
 @command("read", argument_aliases={"calls": "commands"})
@@ -78,7 +82,7 @@ def about_of(args: dict[str, Any]) -> str:
     """What a head line says of a command's arguments: the path or address it is about."""
     if isinstance(args.get("source"), str) and isinstance(args.get("target"), str):
         return f"{args['source']} -> {args['target']}"
-    value = args.get("path", args.get("url", ""))
+    value = args.get("path", args.get("url", args.get("name", "")))
     text = value if isinstance(value, str) else ""
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
 

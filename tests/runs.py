@@ -6,15 +6,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any
 
 from autoagent.agent import Agent
 from autoagent.approval import Person
-from autoagent.calling import Caller, Patience
+from autoagent.building import Parts, built
+from autoagent.calling import Patience
 from autoagent.checkpoints.keeping import open_keeper
 from autoagent.configuration.secrets import Redactor
-from autoagent.digesting import Digester
-from autoagent.ending import Proof
 from autoagent.events import Event, Limits, Resumed, Started
 from autoagent.inbox import INBOX, Inbox
 from autoagent.journal import Disk, Journal, load
@@ -32,16 +32,16 @@ from autoagent.model import (
     Usage,
 )
 from autoagent.reaching import LiveWeb
-from autoagent.running import ResultFiles, Runner
 from autoagent.scripted import Scripted
 from autoagent.state import fold
+from autoagent.team.slots import Slots
+from autoagent.team.team import Common
 from autoagent.tokens import estimate
 from commands.builtin import catalogue
 from commands.cancel import Cancel
-from commands.context import Context, Memories, Recollection
+from commands.context import Memories, Recollection
 from commands.sandbox.bounds import Bounds
 from commands.sandbox.none import NoCage
-from commands.seen import Seen
 from commands.workspace import Workspace
 from memory_store import open_store
 
@@ -197,7 +197,6 @@ class Run:
         self._fast = fast
         self._web = web
         self._redactor = Redactor(secrets or {})
-        self._verify = verify
 
     def __iter__(self) -> Iterator[Event]:
         """The events of this run, each as soon as it is on disk; ends with Stopped."""
@@ -221,59 +220,29 @@ class Run:
             quarantine=self.folder / "quarantine",
         )
         cage = NoCage(bounds, {"PATH": PATH, "HOME": str(self.folder)})
-        results = ResultFiles(self.folder / "results", self.state.taint.source_of)
-        if self._web is not None:
-            self._web.attend(self.state)
         self._stack.callback(cage.close)
         self.keeper = open_keeper(
             self.store, workspace.root, self.cancel, goes_on=lambda: cage.lasting.running
         )
         self._stack.callback(self.keeper.close)
-        seen = Seen(self.folder / "seen")
-        seen.restore(self.state.seen)
-        commands = catalogue(interactive=self._person is not None)
-        context = Context(
-            workspace=workspace,
+        parts = Parts(
+            model=self.model,
             cage=cage,
-            memories=self.memory or Forgetful(),
-            results=results,
-            catalogue=commands,
-            cancel=self.cancel,
+            workspace=workspace,
+            catalogue=catalogue(interactive=self._person is not None, leads=False),
+            memory=self.memory,
+            redactor=self._redactor,
+            count=estimate,
             command_timeout_s=20.0,
-            ask=self._person.ask if self._person else None,
-            seen=seen,
+            attended=self._person is not None,
+            patience=self._patience,
+            cancel=self.cancel,
+            keeper=self.keeper,
+            fast=self._fast,
             web=self._web,
         )
-        clean = self._redactor.clean
-        return Agent(
-            state=self.state,
-            record=self._record,
-            model=self.model,
-            caller=Caller(
-                self.state,
-                self.model,
-                self.cancel,
-                estimate,
-                self._patience,
-                digester=Digester(self._fast, estimate, clean) if self._fast else None,
-            ),
-            catalogue=commands,
-            runner=Runner(
-                context,
-                results,
-                estimate,
-                clean,
-                self.keeper,
-                web=self._web,
-                secret=self.state.secret,
-            ),
-            memory=self.memory,
-            proof=Proof(self._verify, cage, self.cancel, 20.0, clean),
-            cancel=self.cancel,
-            person=self._person,
-            inbox=self.inbox,
-            holds_secret=self._redactor.holds,
-        )
+        common = Common(Slots(1), Flag())
+        return built(parts, self.folder, self.state, self._record, common, person=self._person)
 
 
 class Forgetful:

@@ -28,7 +28,7 @@ class Nothing:
     def recall(self, query: str) -> Recollection:
         return Recollection()
 
-    def read(self, step: int) -> str | None:
+    def read(self, step: int, agent: str = "") -> str | None:
         return None
 
     def source(self, step: int) -> str:

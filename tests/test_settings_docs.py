@@ -37,6 +37,8 @@ _SAID = {
     "searxng_url": "the SearXNG that web_search asks",
     "tavily_key": "the key for Tavily, asked by web_search",
     "brave_key": "the key for Brave Search, asked by web_search",
+    "max_agents": "how many sub-agents work at once; the next one waits",
+    "agent_depth": "how deep sub-agents may stand beneath each other",
     "local_ports": "where a server on this machine is looked for",
 }
 

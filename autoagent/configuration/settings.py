@@ -48,6 +48,8 @@ DEFAULTS: Mapping[str, Any] = {
     "max_cost": 3.0,
     "max_tokens": 2_000_000,
     "max_time": None,
+    "max_agents": 8,
+    "agent_depth": 2,
     "verify": (),
     "protect": (),
     "allow_read": (),
@@ -91,7 +93,9 @@ DEFAULTS: Mapping[str, Any] = {
     "local_ports": (11434, 1234, 8080, 8000),  # Ollama, LM Studio, llama.cpp, vLLM
 }
 _IN_SECONDS = ("max_time", "command_timeout", "model_timeout")
-_LIMITS = frozenset({"max_steps", "max_cost", "max_tokens", "max_time"})
+_LIMITS = frozenset(
+    {"max_steps", "max_cost", "max_tokens", "max_time", "max_agents", "agent_depth"}
+)
 _OUTPUT = frozenset({"output_format", "quiet", "verbose", "color", "plain"})
 _WITHOUT_FILES = frozenset({"sessions", "tell", "stop"})
 # These subcommands change nothing in the current folder, so it may be any.
@@ -137,6 +141,8 @@ class Settings:
     max_cost: float  # US dollars
     max_tokens: int
     max_time_s: float | None
+    max_agents: int  # sub-agents that work at once
+    agent_depth: int  # how deep they may stand beneath each other
     verify: tuple[str, ...]
     protect: tuple[str, ...]
     allow_read: tuple[Path, ...]

@@ -36,10 +36,14 @@ _VARIABLES_ONLY: Mapping[str, tuple[str, str]] = {
     "tavily_key": ("key", "TAVILY_API_KEY"),
     "brave_key": ("key", "BRAVE_API_KEY"),
     "local_ports": ("ports", "AUTOAGENT_LOCAL_PORTS"),
+    "max_agents": ("count", "AUTOAGENT_MAX_AGENTS"),
+    "agent_depth": ("count", "AUTOAGENT_AGENT_DEPTH"),
     "keep_days": ("days", "AUTOAGENT_KEEP_DAYS"),
     "keep_size": ("size", "AUTOAGENT_KEEP_SIZE"),
 }
-ALSO_IN_FILES = frozenset({"keep_days", "keep_size"})  # though not options
+ALSO_IN_FILES = frozenset(
+    {"keep_days", "keep_size", "max_agents", "agent_depth"}
+)  # though not options
 _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "base_url": (
         "OPENAI_BASE_URL",

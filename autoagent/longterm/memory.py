@@ -87,6 +87,12 @@ class LongTerm:
         self.vectors: Mapping[str, Sequence[float]] = {}
         self.model = ""
 
+    def beside(self, session: str) -> "LongTerm":
+        """The same store, seen from a sub-agent's session "ID/NAME"."""
+        other = LongTerm(self._store, session, self._count)
+        other.model = self.model
+        return other
+
     @property
     def empty(self) -> bool:
         with _told_to_the_person():
@@ -258,12 +264,19 @@ class LongTerm:
         of = (origin.session for origin in self._origins if memory.step <= origin.step)
         return memory.session == next(of, None)
 
+    def _teller(self, session: str) -> str:
+        """Who of this very session it was, if it was one of it."""
+        mine, (root, _, agent) = self._session.partition("/")[0], session.partition("/")
+        if root != mine:
+            return ""
+        return f"agent {agent}, " if agent else "the main agent, "
+
     def _line(self, hit: "Hit", most: int) -> str:
         """Whose words, when, and the text on one line."""
         memory = hit.memory
         day = datetime.fromtimestamp(memory.time, UTC).date()
         own = memory.session == self._session or self._is_inherited(memory)
-        where = f"step {memory.step}" if own else f"{day}"
+        where = f"step {memory.step}" if own else f"{self._teller(memory.session)}{day}"
         text = " ".join(memory.text.split())
         return f"{where}, {memory.source}: {text[:most]}"
 

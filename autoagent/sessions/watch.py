@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_MODIFY, _CLOSE_WRITE, _CREATE = 0x2, 0x8, 0x100
+_MODIFY, _CLOSE_WRITE, _MOVED_TO, _CREATE = 0x2, 0x8, 0x80, 0x100
 
 
 class Watch:
@@ -17,7 +17,7 @@ class Watch:
         libc = ctypes.CDLL(None, use_errno=True)
         self._file: int | None = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
         if self._file is not None and self._file >= 0:
-            events = _MODIFY | _CLOSE_WRITE | _CREATE
+            events = _MODIFY | _CLOSE_WRITE | _MOVED_TO | _CREATE
             libc.inotify_add_watch(self._file, os.fsencode(folder), ctypes.c_uint32(events))
         else:  # too many of them: every wait lasts to its end
             self._file = None
@@ -33,6 +33,11 @@ class Watch:
     ) -> None:
         if self._file is not None:
             os.close(self._file)
+
+    @property
+    def file(self) -> int | None:
+        """The descriptor that can be read when something changed; None: nobody tells."""
+        return self._file
 
     def wait(self, most_s: float) -> bool:
         """Until something changed since the last call, or so long; whether something did."""

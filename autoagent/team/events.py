@@ -64,16 +64,19 @@ class Reported:
     refused: tuple[str, ...]
     web: bool  # text of the web stood in its prompt
     addresses: tuple[str, ...]  # in its text, that it can't have made
+    made: tuple[str, ...]  # those of `changed` that weren't there before
     journal_hash: str
     paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Inherited:
-    """What a sub-agent begins with of the trust in the agent that started it.
+    """What an agent has of the trust in another one: a sub-agent when it begins, and any when
+    text of the web came to one of its session.
 
     `web`: text of the web stood in that one's prompt; `addresses` were seen by it, `named`
-    and `allowed` hosts were named by the user or opened by a person.
+    and `allowed` hosts were named by the user or opened by a person, `made` are paths that
+    it made, relative to this one's workspace.
     """
 
     web: bool
@@ -81,12 +84,15 @@ class Inherited:
     named: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     agreed: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Words of the agent that started this one; fields as those of `Messaged`."""
+    """Words of the agent that started this one; fields as those of `Messaged`, but for the
+    step, which is this one's."""
 
+    step: int
     number: int
     text: str
     web: bool

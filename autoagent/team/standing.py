@@ -28,10 +28,12 @@ class Member:
 
 @dataclass(slots=True)
 class Standing:
-    """A part of the state. `heard` counts the words that came from the agent's own agent."""
+    """A part of the state. `heard` counts the words that came from the agent that started
+    this one, `heard_after` is the step after which the last did."""
 
     members: dict[str, Member] = field(default_factory=dict)
     heard: int = 0
+    heard_after: int = -1
 
     def apply(self, event: "Event") -> None:
         match event:
@@ -45,7 +47,7 @@ class Standing:
             case Reported():
                 self._change(event.name, reported=event)
             case Told():
-                self.heard = event.number
+                self.heard, self.heard_after = event.number, event.step
             case _:
                 pass
 
@@ -66,7 +68,13 @@ class Standing:
         """What an agent used with all that its sub-agents reported."""
         whole = replace(spent)
         for report in self.reports:
-            whole.add(report.usage)
-            # Their sum has a cost, as far as it is known.
-            whole.unpriced += report.unpriced - (report.usage.cost is None)
+            whole.take(spent_of(report))
         return whole
+
+
+def spent_of(report: Reported) -> Spent:
+    """What a sub-agent used with those beneath it; calls without a price are counted."""
+    spent = Spent()
+    spent.add(report.usage)
+    spent.unpriced = report.unpriced
+    return spent

@@ -1,0 +1,155 @@
+"""An agent put together from its parts."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Timer
+from typing import TYPE_CHECKING
+
+from autoagent.agent import Agent
+from autoagent.approval import Person
+from autoagent.calling import Caller, Patience
+from autoagent.configuration.secrets import Redactor
+from autoagent.digesting import Digester
+from autoagent.ending import Proof
+from autoagent.events import Event
+from autoagent.inbox import INBOX, Inbox
+from autoagent.longterm.memory import LongTerm
+from autoagent.model import Model
+from autoagent.remembering import Remembering
+from autoagent.running import ResultFiles, Runner
+from autoagent.state import State
+from autoagent.team.link import Link
+from autoagent.team.purse import Purse
+from autoagent.team.team import Common, Team
+from autoagent.tokens import Counter
+from commands.cancel import Cancel
+from commands.command import Catalogue, CommandError
+from commands.context import Cage, Context, Recollection
+from commands.seen import Seen
+from commands.workspace import Workspace
+
+if TYPE_CHECKING:
+    from autoagent.checkpoints.keeping import Keeper
+    from autoagent.reaching import LiveWeb
+    from commands.sandbox.wayout import WayOut
+
+_VERIFY_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an agent is put together from."""
+
+    model: Model
+    cage: Cage
+    workspace: Workspace
+    catalogue: Catalogue
+    memory: LongTerm | None
+    redactor: Redactor
+    count: Counter
+    command_timeout_s: float
+    attended: bool
+    patience: Patience
+    cancel: Cancel
+    keeper: "Keeper | None" = None
+    way: "WayOut | None" = None
+    fast: Model | None = None  # sums up what leaves the prompt
+    web: "LiveWeb | None" = None
+
+
+def built(
+    parts: Parts,
+    folder: Path,
+    state: State,
+    record: Callable[[Sequence[Event]], None],
+    common: Common,
+    *,
+    person: Person | None = None,
+    purse: Purse | None = None,
+    link: Link | None = None,
+) -> Agent:
+    """The agent of that folder and state. `purse` and `link` are those of a sub-agent."""
+    clean = parts.redactor.clean
+    results = ResultFiles(folder / "results", state.taint.source_of)
+    if parts.web is not None:
+        parts.web.attend(state)
+    context = Context(
+        workspace=parts.workspace,
+        cage=parts.cage,
+        memories=parts.memory or _NoMemories(),
+        results=results,
+        catalogue=parts.catalogue,
+        cancel=parts.cancel,
+        command_timeout_s=parts.command_timeout_s,
+        ask=person.ask if person else None,
+        seen=_seen(folder / "seen", state),
+        web=parts.web,
+    )
+    digester = Digester(parts.fast, parts.count, clean) if parts.fast else None
+    caller = Caller(
+        state,
+        parts.model,
+        parts.cancel,
+        parts.count,
+        parts.patience,
+        digester=digester,
+        purse=purse,
+    )
+    keeping = (parts.keeper, parts.way, parts.web, state.secret)
+    runner = Runner(context, results, parts.count, clean, *keeping)
+    inbox = Inbox(folder / INBOX)
+    remembering = None
+    if parts.memory is not None:
+        memory = (parts.memory, parts.model, caller, runner, parts.cancel)
+        remembering = Remembering(state, *memory)
+    timeout_s = max(parts.command_timeout_s, _VERIFY_TIMEOUT_S)
+    own = (common, state, folder, caller, parts.cancel, inbox, results, parts.count, clean)
+    return Agent(
+        state=state,
+        record=record,
+        caller=caller,
+        catalogue=parts.catalogue,
+        runner=runner,
+        remembering=remembering,
+        proof=Proof(state.verify, parts.cage, parts.cancel, timeout_s, clean),
+        cancel=parts.cancel,
+        person=person,
+        inbox=inbox,
+        holds_secret=parts.redactor.holds,
+        team=Team(*own, link),
+    )
+
+
+def _seen(copies: Path, state: State) -> Seen:
+    seen = Seen(copies)
+    seen.restore(state.seen)
+    return seen
+
+
+@contextmanager
+def deadline(agent: Agent) -> Iterator[None]:
+    """Sets the agent's cancel when its time is over."""
+    limit_s = agent.state.limits.time_s
+    if limit_s is None:
+        yield
+        return
+    left_s = max(0.0, limit_s - agent.caller.elapsed_s)
+    timer = Timer(left_s, agent.cancel.set, ["time"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+class _NoMemories:
+    """Where long-term memory was switched off."""
+
+    def remember(self, text: str) -> None:
+        raise CommandError("There is no long-term memory in this run; write a file instead.")
+
+    def recall(self, query: str) -> Recollection:
+        return Recollection()

@@ -1,0 +1,56 @@
+"""A person as an agent's thread sees them: each call becomes a question on a queue."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from autoagent.approval import Answer, Concern, Person
+from autoagent.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something that only the person can answer, in the thread that talks to them.
+
+    `agent` is the name of the sub-agent that asks, "" the session's own agent.
+    """
+
+    put: Callable[[Person], object]
+    agent: str = ""
+    answer: "Future[object]" = field(default_factory=Future)
+
+
+class Relay:
+    """The `Person` of one agent. Whoever takes a question answers it, at their end with None.
+
+    What a person types unasked, their Ctrl-C and their wish for room are for the session's
+    own agent alone.
+    """
+
+    def __init__(self, put: Callable[[Question], None], agent: str = "") -> None:
+        self._put = put
+        self._agent = agent
+
+    def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
+        answer = self._asked(lambda person: person.decide(step, reply, scope, concerns))
+        return answer if isinstance(answer, Answer) else Answer(None)
+
+    def ask(self, question: str) -> str:
+        answer = self._asked(lambda person: person.ask(question))
+        return answer if isinstance(answer, str) else ""
+
+    def heard(self) -> list[str]:
+        answer = [] if self._agent else self._asked(lambda person: person.heard())
+        return answer if isinstance(answer, list) else []
+
+    def wants_room(self) -> bool:
+        return not self._agent and self._asked(lambda person: person.wants_room()) is True
+
+    def interrupted(self) -> str | None:
+        answer = None if self._agent else self._asked(lambda person: person.interrupted())
+        return answer if isinstance(answer, str) else None
+
+    def _asked(self, put: Callable[[Person], object]) -> object:
+        question = Question(put, self._agent)
+        self._put(question)
+        return question.answer.result()

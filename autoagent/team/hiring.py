@@ -1,0 +1,178 @@
+"""Sub-agents put together from the parts of the agent that starts them, and carried out."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from threading import Event as Flag
+from typing import Protocol
+
+from autoagent import __version__
+from autoagent.agent import Agent
+from autoagent.building import Parts, built, deadline
+from autoagent.configuration.places import private_folder
+from autoagent.events import Changed, Event, Resumed, Spawned
+from autoagent.journal import Entry, Journal, load
+from autoagent.relaying import Question, Relay
+from autoagent.sessions.folders import JOURNAL
+from autoagent.state import State
+from autoagent.team.slots import Slots
+from autoagent.team.team import Common
+from autoagent.team.worker import Worker
+
+
+class Site(Protocol):
+    """Where a session runs, as far as its sub-agents need to know. Safe in any thread."""
+
+    @property
+    def most(self) -> int:
+        """Sub-agents that work at once."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """How deep they may stand beneath each other."""
+        ...
+
+    def check(self, parts: Parts, role: str, folder: str) -> str:
+        """The folder's true name; CommandError when an agent of these parts can't give it,
+        or the role."""
+        ...
+
+    def parts_of(self, parts: Parts, worker: Worker, stack: ExitStack) -> Parts:
+        """What a sub-agent is made of, by the parts of its agent, until `stack` is closed."""
+        ...
+
+    def texts(self, parts: Parts, spawned: Spawned, secret: str) -> tuple[str, str]:
+        """System text and first message for a sub-agent of these parts."""
+        ...
+
+
+class Office:
+    """Makes the agents of one session. `publish` takes what all of them put on disk or ask,
+    `note` keeps what is learned of the session's model."""
+
+    def __init__(
+        self,
+        site: Site,
+        parts: Parts,
+        publish: Callable[[Entry | Question], None],
+        note: Callable[[Event], None],
+    ) -> None:
+        self.site = site
+        self.parts = parts
+        self.publish = publish
+        self.note = note
+        self.common = Common(Slots(site.most), Flag())
+
+    def main(self, folder: Path, state: State, record: Callable[[Sequence[Event]], None]) -> Agent:
+        """The session's own agent, with those of its sub-agents that an earlier run left."""
+        person = Relay(self.publish) if self.parts.attended else None
+        agent = built(self.parts, folder, state, record, self.common, person=person)
+        agent.team.begin(Hiring(self, self.parts, state))
+        return agent
+
+
+class Hiring:
+    """Makes the sub-agents of one agent, of its parts and by its state."""
+
+    def __init__(self, office: Office, parts: Parts, state: State) -> None:
+        self._office = office
+        self._parts = parts
+        self._state = state
+
+    def check(self, role: str, folder: str) -> str:
+        """The folder's true name, "" for all of the workspace; CommandError when there is no
+        such role or folder, or it must not be."""
+        return self._office.site.check(self._parts, role, folder)
+
+    def run(self, worker: Worker) -> None:
+        """Carry one out to its end, or to its cancel, in its own thread."""
+        office = self._office
+        private_folder(worker.folder)
+        with ExitStack() as stack:
+            path = worker.folder / JOURNAL
+            loaded = load(path) if path.exists() else None
+            parts = office.site.parts_of(self._parts, worker, stack)
+            journal = Journal(path, loaded, agent=worker.name)
+            stack.callback(journal.close)
+
+            def record(events: Sequence[Event]) -> None:
+                for entry in journal.append(events):
+                    if parts.model is office.parts.model:
+                        office.note(entry.event)
+                    office.publish(entry)
+
+            self._begin(worker, parts, record)
+            person = Relay(office.publish, worker.name) if parts.attended else None
+            agent = built(
+                *(parts, worker.folder, worker.state, record, office.common),
+                person=person,
+                purse=worker.purse,
+                link=worker.link,
+            )
+            agent.team.begin(Hiring(office, parts, worker.state))
+            try:
+                with deadline(agent):
+                    for _ in agent.run():
+                        pass
+            finally:
+                agent.team.close()
+                worker.hash = journal.hash
+
+    def _begin(
+        self, worker: Worker, parts: Parts, record: Callable[[Sequence[Event]], None]
+    ) -> None:
+        """Its first events of this run, on disk and in its state."""
+        state = worker.state
+        first = self._resumed(worker, parts) if state.started else self._started(worker, parts)
+        record(first)
+        for event in first:
+            state.apply(event)
+        worker.purse.note()
+
+    def _resumed(self, worker: Worker, parts: Parts) -> list[Event]:
+        state = worker.state
+        price = parts.model.card.price
+        return [
+            Resumed(state.limits, state.model, state.window, price, version=__version__),
+        ]
+
+    def _started(self, worker: Worker, parts: Parts) -> list[Event]:
+        above, spawned = self._state, worker.spawned
+        assert above.started is not None
+        secret = secrets.token_hex(16)
+        system, opening = self._office.site.texts(parts, spawned, secret)
+        card = parts.model.card
+        same = parts.model is self._parts.model
+        started = replace(
+            above.started,
+            session=f"{above.started.session.partition('/')[0]}/{worker.name}",
+            version=__version__,
+            goals=(spawned.task,),
+            system=system,
+            opening=opening,
+            workspace=str(parts.workspace.root),
+            model=above.model if same else card.name,
+            window=above.window if same else min(card.window or above.window, above.window),
+            limits=spawned.limits,
+            price=card.price,
+            verify=(),
+            protect=(),
+            answer_schema=None,
+            secret=secret,
+            sub_agent=worker.name,
+            role=spawned.role,
+        )
+        inherited = above.taint.passed_on(_within(spawned.folder, above.taint.made))
+        asked = [Changed(format=above.format)] if same and above.format != "text" else []
+        return [started, inherited, *asked]
+
+
+def _within(folder: str, paths: set[str]) -> list[str]:
+    """Those of the paths that lie in a part of the workspace, as it calls them."""
+    if not folder:
+        return list(paths)
+    found = (PurePosixPath(path) for path in paths)
+    return [str(path.relative_to(folder)) for path in found if path.is_relative_to(folder)]

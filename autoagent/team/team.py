@@ -1,0 +1,397 @@
+"""The sub-agents of one agent: started, spoken to, waited for, ended."""
+
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any, Protocol
+
+from autoagent.amounts import duration, money
+from autoagent.calling import Caller
+from autoagent.events import Dismissed, Event, Inherited, Limits, Messaged, Spawned, Told
+from autoagent.history import RESULT_SHARE
+from autoagent.inbox import Inbox
+from autoagent.journal import load
+from autoagent.model import Cancelled
+from autoagent.running import ResultFiles
+from autoagent.sessions.folders import JOURNAL
+from autoagent.state import State, fold
+from autoagent.team.bell import Bell, watching
+from autoagent.team.link import Link
+from autoagent.team.reporting import report_of
+from autoagent.team.slots import Slots
+from autoagent.team.standing import Member, spent_of
+from autoagent.team.worker import Worker
+from autoagent.tokens import Counter
+from commands.cancel import Cancel
+from commands.command import CommandError, Result
+
+AGENTS = "agents"
+"""Beneath the folder of an agent: those of its sub-agents, by name."""
+
+Leading = Generator[Sequence[Event], None, Result]
+_LONGEST_NAME = 32
+
+
+class Hirer(Protocol):
+    """Makes sub-agents of the parts of the agent that starts them."""
+
+    def check(self, role: str, folder: str) -> str:
+        """The folder's true name, "" for all of the workspace; CommandError when there is no
+        such role or folder, or it must not be."""
+        ...
+
+    def run(self, worker: Worker) -> None:
+        """Carry one out to its end, in the worker's thread."""
+        ...
+
+
+@dataclass(slots=True)
+class Common:
+    """What all agents of a session share."""
+
+    slots: Slots
+    web: Flag  # text of the web came to one of them
+
+
+class Team:
+    """One agent's sub-agents, and its place among all. Its methods are called in the agent's
+    own thread; what they do stands in its journal before it is done."""
+
+    def __init__(
+        self,
+        common: Common,
+        state: State,
+        folder: Path,
+        caller: Caller,
+        cancel: Cancel,
+        inbox: Inbox,
+        results: ResultFiles,
+        count: Counter,
+        clean: Callable[[str], str],
+        link: Link | None = None,
+    ) -> None:
+        self._common = common
+        self._state = state
+        self._folder = folder
+        self._caller = caller
+        self._cancel = cancel
+        self._inbox = inbox
+        self._results = results
+        self._count = count
+        self._clean = clean
+        self._link = link
+        self._hirer: Hirer | None = None
+        self._workers: dict[str, Worker] = {}
+        self._bell: Bell | None = None
+        self._stack = ExitStack()
+
+    # The life of the team.
+
+    def begin(self, hirer: Hirer) -> None:
+        """Let those go on whom an earlier run left."""
+        self._hirer = hirer
+        for name, member in self._state.team.members.items():
+            if member.open:
+                self._workers[name] = self._taken_up(member)
+            elif (report := member.reported) is not None:
+                self._caller.purse.closed(name, spent_of(report), report.steps)
+        for worker in self._workers.values():
+            if not worker.ended:
+                self._start(worker)
+
+    def _taken_up(self, member: Member) -> Worker:
+        """A sub-agent as its journal left it; one that ended by itself isn't run again."""
+        journal = self._folder / AGENTS / member.spawned.name / JOURNAL
+        fault, journal_hash = "", ""
+        state = State()
+        if journal.exists():
+            try:
+                loaded = load(journal)
+                state, journal_hash = fold([e.event for e in loaded.entries]), loaded.hash
+                if state.taint.since is not None:
+                    self._common.web.set()
+            except Exception as error:
+                fault = self._clean(str(error))
+        worker = self._worker(member.spawned, state, member.messages)
+        stopped = state.stopped
+        if fault or (stopped is not None and stopped.status != "interrupted"):
+            worker.fault = fault
+            worker.has_ended(journal_hash)
+        return worker
+
+    def _worker(self, spawned: Spawned, state: State, messages: Sequence[Messaged]) -> Worker:
+        above = self._state.started.sub_agent if self._state.started else ""
+        return Worker(
+            spawned,
+            f"{above}/{spawned.name}" if above else spawned.name,
+            self._folder / AGENTS / spawned.name,
+            state,
+            self._caller.purse.beneath(spawned.name, state),
+            Link(messages),
+            self._common.slots,
+            self._clean,
+        )
+
+    def _start(self, worker: Worker) -> None:
+        assert self._hirer is not None
+        if self._bell is None:
+            self._bell = Bell()
+            self._stack.callback(self._bell.close)
+            self._stack.enter_context(self._cancel.calling(self._pass_on))
+            if self._link is not None:
+                self._link.ring = self._bell.ring
+        worker.start(self._hirer.run, self._bell.ring)
+
+    def _pass_on(self) -> None:
+        """What ends this agent ends those beneath it; Ctrl-C may only be a word to it."""
+        if self._bell is not None:
+            self._bell.ring()
+        if self._cancel.reason != "interrupt":
+            for worker in list(self._workers.values()):
+                worker.end()
+
+    def end(self, *, pause: bool) -> list[Event]:
+        """End all that work, and say what they came to. `pause`: they go on with this
+        agent's next run."""
+        for worker in self._workers.values():
+            worker.end()
+        return self._reports(list(self._workers.values()), pause=pause)
+
+    def close(self) -> None:
+        """Leave nothing running, whatever became of the run."""
+        for worker in self._workers.values():
+            worker.end()
+        for worker in self._workers.values():
+            worker.join()
+        self._stack.close()
+        self._bell = None
+
+    # Before each call.
+
+    def look(self) -> None:
+        """After each event: others shall know that text of the web came in."""
+        if self._state.taint.since is not None:
+            self._common.web.set()
+
+    def news(self) -> list[Event]:
+        """What the agent must know before its next call: words of the one that started it,
+        web text that others brought in, sub-agents that ended."""
+        state = self._state
+        events: list[Event] = []
+        if self._common.web.is_set() and state.taint.since is None:
+            events.append(Inherited(web=True))
+        return [*events, *self.heard(), *self._reports(self._ended())]
+
+    def heard(self) -> list[Told]:
+        """Words of the agent that started this one that it didn't have yet."""
+        if self._link is None:
+            return []
+        step = self._state.step
+        new = self._link.after(self._state.team.heard)
+        return [Told(step, each.number, each.text, each.web, each.addresses) for each in new]
+
+    def leaves(self) -> bool:
+        """Take no more words; False when there are some that weren't heard."""
+        return self._link is None or self._link.close(self._state.team.heard)
+
+    def _ended(self) -> list[Worker]:
+        """Those that ended by themselves and weren't reported yet."""
+        return [w for w in self._workers.values() if w.ended and w.cancel.reason is None]
+
+    def _reports(self, ended: Sequence[Worker], *, pause: bool = False) -> list[Event]:
+        """Of these, which have ended or were told to; that is waited for."""
+        events: list[Event] = []
+        for worker in ended:
+            if not worker.join():
+                worker.fault = "It was ended, but what it runs doesn't end."
+            del self._workers[worker.spawned.name]
+            paused = pause and not worker.fault and _was_cut(worker)
+            reporting = (worker, self._state, self._results, self._count, len(ended))
+            events.append(report_of(*reporting, pause=paused))
+        return events
+
+    # The agent's commands.
+
+    def lead(self, step: int, command: str, args: Mapping[str, Any]) -> Leading:
+        """Carry out one of the commands on sub-agents; CommandError for what can't be."""
+        match command:
+            case "start_agent":
+                return (yield from self._started(step, **args))
+            case "message_agent":
+                return (yield from self._sent(step, **args))
+            case "wait_for_agents":
+                return (yield from self._awaited(args.get("names") or []))
+            case "delete_agent":
+                return (yield from self._deleted(step, **args))
+        return _answer(self._counted(), "\n".join(self._lines()))
+
+    def interrupted(self, step: int, command: str) -> Result:
+        """What became of a command during which the run was cut off: the journal knows."""
+        members = self._state.team.members.values()
+        match command:
+            case "start_agent":
+                done = any(each.spawned.step == step for each in members)
+            case "message_agent":
+                done = any(said.step == step for each in members for said in each.messages)
+            case _:
+                return _answer("interrupted; nothing is lost, ask again", ok=False)
+        return _answer("done" if done else "not done: the run was interrupted", ok=done)
+
+    def _started(
+        self, step: int, name: str, task: str, role: str = "", folder: str = ""
+    ) -> Leading:
+        assert self._hirer is not None
+        name = self._new_name(name)
+        if not task.strip():
+            raise CommandError("The task is empty; say all that the agent must know.")
+        folder = self._hirer.check(role, folder)
+        limits = self._caller.purse.share(self._caller.elapsed_s)
+        if limits is None:
+            raise CommandError("Too little is left of the limits to share; do it yourself.")
+        spawned = Spawned(step, name, self._clean(task), role, folder, limits)
+        yield [spawned]
+        waits = self._common.slots.busy
+        worker = self._workers[name] = self._worker(spawned, State(), ())
+        self._start(worker)
+        begun = "waits: as many as may work already; it begins when one ends" if waits else "works"
+        return _answer(f"{begun}; at most {said(limits)}")
+
+    def _new_name(self, name: str) -> str:
+        short = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
+        if not 0 < len(short) <= _LONGEST_NAME:
+            raise CommandError(
+                f"An agent's name has 1 to {_LONGEST_NAME} letters, digits and hyphens, not "
+                f"{name!r:.60}."
+            )
+        if short in self._state.team.members:
+            raise CommandError(
+                f"There was an agent {short} in this session already; take another name."
+            )
+        return short
+
+    def _member(self, name: str) -> Member:
+        members = self._state.team.members
+        short = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
+        if short in members and not members[short].dismissed:
+            return members[short]
+        open_ones = [each for each, member in members.items() if not member.dismissed]
+        if not open_ones:
+            raise CommandError("There are no agents; start_agent(name, task) starts one.")
+        near = get_close_matches(short, open_ones, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(open_ones)}."
+        raise CommandError(f"There is no agent {name!r:.60}. {hint}")
+
+    def _sent(self, step: int, name: str, message: str) -> Leading:
+        member = self._member(name)
+        worker = self._workers.get(member.spawned.name)
+        if worker is None or worker.ended:
+            raise CommandError(
+                f"Agent {member.spawned.name} has ended and hears nothing; start another one."
+            )
+        room = round((worker.state.window or self._state.window) * RESULT_SHARE)
+        if self._count(message) > room:
+            raise CommandError(
+                f"That is more than an agent may be told at once ({room:,} tokens): write it to "
+                "a file and name the file."
+            )
+        text, taint = self._clean(message), self._state.taint
+        number = len(member.messages) + 1
+        web = taint.since is not None
+        said = Messaged(step, member.spawned.name, number, text, web, taint.standing_of(text))
+        yield [said]
+        if not worker.link.put(said):
+            return _answer("it ended before it could hear that", ok=False)
+        return _answer("given before its next call")
+
+    def _awaited(self, names: Sequence[str]) -> Leading:
+        everyone = not names or (list(names) == ["all"] and "all" not in self._state.team.members)
+        wanted = [] if everyone else [self._member(name).spawned.name for name in names]
+        waited = [each for name, each in self._workers.items() if everyone or name in wanted]
+        if not waited:
+            return _answer("none of them works any more" if wanted else "no agent works")
+        borrowed = nullcontext() if self._link is None else self._common.slots.lent(self._cancel)
+        with borrowed:
+            self._wait_for(waited)
+        yield self._reports(self._ended())
+        ended = [each.spawned.name for each in waited if each.ended]
+        rest = [each.spawned.name for each in waited if not each.ended]
+        still = f"{'; ' if ended else ''}at work: {', '.join(rest)}" if rest else ""
+        note = f"{', '.join(ended)} ended{still}" if ended else still
+        return _answer(f"{note}; you were told something" if rest else note)
+
+    def _wait_for(self, workers: Sequence[Worker]) -> None:
+        """Until all have ended, or somebody says something to this agent."""
+        assert self._bell is not None
+        with watching(self._inbox.folder) as watch:
+            while not all(worker.ended for worker in workers):
+                if self._cancel.reason is not None:
+                    raise Cancelled("cancelled")
+                if self._inbox.names() or self.heard():
+                    return
+                self._bell.wait(watch)
+
+    def _deleted(self, step: int, name: str) -> Leading:
+        member = self._member(name)
+        name = member.spawned.name
+        yield [Dismissed(step, name)]
+        worker = self._workers.get(name)
+        if worker is None:
+            return _answer("deleted; it had ended")
+        had_ended = worker.ended
+        worker.end()
+        yield self._reports([worker])
+        return _answer("deleted; it had ended" if had_ended else "ended and deleted")
+
+    def dismissed(self, step: int) -> list[Event]:
+        """Nobody goes on for the agent any more, which is about to end for good."""
+        return [Dismissed(step, name) for name in self._workers]
+
+    def _counted(self) -> str:
+        members = [each for each in self._state.team.members.values() if not each.dismissed]
+        working = sum(1 for each in self._workers.values() if not each.ended)
+        return f"{len(members)} agents, {working} at work" if members else "no agents"
+
+    def _lines(self) -> Iterator[str]:
+        for name, member in self._state.team.members.items():
+            if member.dismissed:
+                continue
+            role = f" ({member.spawned.role})" if member.spawned.role else ""
+            yield f"{name}{role}: {self._at(name, member)}; {_short(member.spawned.task)}"
+
+    def _at(self, name: str, member: Member) -> str:
+        worker = self._workers.get(name)
+        if worker is None:
+            report = member.reported
+            return "ended" if report is None else f"ended: {report.status}, {report.steps} steps"
+        if not worker.works:
+            return "waits for its turn"
+        used = worker.purse.used
+        cost = "" if used.unpriced else f", {money(used.cost)}"
+        return f"works, {worker.purse.steps} of {member.spawned.limits.steps} steps{cost}"
+
+
+def _answer(note: str, text: str = "", *, ok: bool = True) -> Result:
+    return Result(text, note, ok, source="agents")
+
+
+def said(limits: Limits) -> str:
+    """What an agent may use, as another one reads it."""
+    parts = [f"{limits.steps} steps", f"{limits.tokens:,} tokens"]
+    parts += [money(limits.cost)] if limits.cost is not None else []
+    parts += [duration(limits.time_s)] if limits.time_s is not None else []
+    return ", ".join(parts)
+
+
+def _was_cut(worker: Worker) -> bool:
+    """Whether it ended only because it was told to."""
+    stopped = worker.state.stopped
+    return stopped is None or stopped.status == "interrupted"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else f"{line[:79]}…"
