@@ -15,7 +15,7 @@ from commands.context import Context
 from commands.guard import shown
 from commands.touching import called, replaced, touched
 
-_HARMLESS = ("read", "note", "ask", "end")
+_HARMLESS = ("read", "note", "ask", "lead", "end")
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,7 +255,7 @@ def _show(
     with session:
         for item in session.items():
             if isinstance(item, Entry):
-                for view in views:
+                for view in views if not item.agent else ():
                     view.show(item.event)
                 if results is not None:
                     results.line(item.to_dict())

@@ -187,7 +187,7 @@ class FakeOpenAI:
         """What to send; a completion's usage is counted here, in the order of arrival."""
         path = request.path.partition("?")[0]
         if path in self._routes:
-            return _as_answer(self._routes[path], request.body)
+            return as_answer(self._routes[path], request.body)
         if path.endswith("/models"):
             return Answer(body={"object": "list", "data": self._models})
         if path.endswith("/embeddings") and self._embeds:
@@ -206,7 +206,7 @@ class FakeOpenAI:
 
     def _next(self, body: Body) -> Answer:
         if self._answers:
-            return _as_answer(self._answers.pop(0), body)
+            return as_answer(self._answers.pop(0), body)
         return Answer(status=500, body={"error": {"message": "the script has no more answers"}})
 
     def _counted(self, body: Body, answer: Answer) -> Mapping[str, Any] | None:
@@ -227,7 +227,8 @@ class FakeOpenAI:
         }
 
 
-def _as_answer(scripted: Any, body: Body) -> Answer:
+def as_answer(scripted: Any, body: Body) -> Answer:
+    """What is sent for an answer as a test writes it."""
     given = scripted(body) if callable(scripted) else scripted
     if isinstance(given, Answer):
         return given

@@ -35,6 +35,7 @@ _STEP_CHARACTERS = 240
 ASKED_FLOOR = 0.1
 """Share of a query's words that a row must hold: who asks in words looks at what is far, too."""
 _PAGE_PIECES = 200  # of one page
+_OF_OTHERS = 20  # rows of a sub-agent that may be near as well
 _OF_MEMORY = ("remember", "recall")
 _LOOK_BACK = 1
 """Steps before the last that a resumed session may have failed to store. Not more: what a
@@ -82,6 +83,7 @@ class LongTerm:
         self._kept_to: int | None = None
         self._origins: Sequence[Forked] = ()
         self._heard: set[tuple[str, int, int, str]] = set()
+        self._beneath: tuple[str, ...] = ()
         self._page_step = 0
         self._pages = 0  # pieces of pages of that step
         self.vectors: Mapping[str, Sequence[float]] = {}
@@ -107,6 +109,13 @@ class LongTerm:
         self._window = state.window
         self._origins = [origin for origin, _ in state.origins]
         self._heard = {piece.place for piece in self._words(state)}
+        self._beneath = tuple(self._sessions_beneath(state))
+
+    def _sessions_beneath(self, state: State) -> Iterator[str]:
+        """Those of sub-agents of which the prompt tells, or will tell."""
+        for name, member in state.team.members.items():
+            if member.reported is None or member.reported.step >= self._visible_from:
+                yield f"{self._session}/{name}"
 
     def due(self, state: State) -> list[Piece]:
         """What of the steps and of the person's words isn't in the store yet."""
@@ -218,7 +227,7 @@ class LongTerm:
         # Steps of one run are much alike: the first few after a cut would take it all.
         room = free * STEP_SHARE / WINDOW_SHARE
         memos: list[Memo] = []
-        for hit in self._nearest(query, vector):
+        for hit in self._nearest(query, vector, beneath=False):
             if hit.memory.id in state.recalled:
                 continue
             memo = self._memo(hit)
@@ -233,9 +242,16 @@ class LongTerm:
         return Memo(hit.memory.id, line, score, hit.memory.source, dense, words)
 
     def _nearest(
-        self, query: str, vector: Sequence[float] | None, words_floor: float = WORDS_FLOOR
+        self,
+        query: str,
+        vector: Sequence[float] | None,
+        words_floor: float = WORDS_FLOOR,
+        *,
+        beneath: bool = True,
     ) -> list["Hit"]:
+        """`beneath`: also what sub-agents did of which the prompt tells."""
         most = NEAREST + len(self._heard) + self._inherited()
+        most += _OF_OTHERS * len(self._beneath)
         with _told_to_the_person():
             hits = self._store.nearest(
                 query,
@@ -245,7 +261,11 @@ class LongTerm:
                 hidden=(self._session, self._visible_from),
                 words_floor=words_floor,
             )
-        return [hit for hit in hits if not self._is_in_the_prompt(hit.memory)][:NEAREST]
+        hits = [hit for hit in hits if not self._is_in_the_prompt(hit.memory)]
+        return [hit for hit in hits if beneath or not self._is_beneath(hit.memory)][:NEAREST]
+
+    def _is_beneath(self, memory: "Memory") -> bool:
+        return f"{memory.session}/".startswith(tuple(f"{each}/" for each in self._beneath))
 
     def _inherited(self) -> int:
         """How many rows of other sessions at most stand in the window of a branch."""
@@ -253,7 +273,10 @@ class LongTerm:
         return sum(len(self._places(origin.session, since)) for origin in self._origins)
 
     def _is_in_the_prompt(self, memory: "Memory") -> bool:
-        """The person's words never leave it; of its own steps the store left out the rest."""
+        """The person's words never leave it; of its own steps the store left out the rest. How
+        a sub-agent ended stands in its report."""
+        if memory.source.startswith("outcome") and self._is_beneath(memory):
+            return True
         if memory.source == "person" and memory.part > 0:
             place = (memory.session, memory.step, memory.part, memory.source)
             return place in self._heard
