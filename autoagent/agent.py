@@ -36,6 +36,7 @@ from autoagent.remembering import Remembering
 from autoagent.running import Runner, failure
 from autoagent.state import Pending, State
 from autoagent.stuck import NUDGE_AT, STOP_AT
+from autoagent.team.leading import led, starts_some
 from autoagent.team.team import Team
 from commands.cancel import Cancel
 from commands.command import Catalogue, CommandError, CommandSpec, Result
@@ -199,7 +200,7 @@ class Agent:
             yield from self._finish(pending, args)
         elif spec.name == "give_up":
             yield from self._give_up(pending, args)
-        elif spec.effect == "lead":
+        elif spec.effect == "lead" or starts_some(self.catalogue, spec, args):
             yield from self._lead(pending, spec, args)
         else:
             yield self.runner.run(step, spec, args, self.state.window, pending.permitted)
@@ -279,11 +280,13 @@ class Agent:
         raise Ended(Stopped("done", 0, args["answer"], verified, elapsed_s=self.caller.elapsed_s))
 
     def _lead(self, pending: Pending, spec: CommandSpec, args: dict[str, Any]) -> Turn:
+        began_s = self.caller.elapsed_s
         try:
-            result = yield from self.team.lead(pending.step, spec.name, args)
+            result = yield from led(self.team, self.catalogue, pending.step, spec, args)
         except CommandError as error:
             result = failure(error)
-        yield [self._executed(pending, spec.name, args, result)]
+        executed = self._executed(pending, spec.name, args, result)
+        yield [replace(executed, seconds=round(self.caller.elapsed_s - began_s, 3))]
 
     def _give_up(self, pending: Pending, args: dict[str, Any]) -> Turn:
         yield [self._executed(pending, "give_up", {}, Result(args["reason"], note="gave up"))]
@@ -323,7 +326,7 @@ class Agent:
         result = Result(_MAYBE, note="interrupted", ok=False)
         with suppress(CommandError):
             spec = self.catalogue.find(command.name)
-            if spec.effect == "lead":
+            if spec.effect == "lead" or starts_some(self.catalogue, spec, command.args):
                 result = self.team.interrupted(pending.step, spec.name)
         return self._executed(pending, command.name, command.args, result)
 

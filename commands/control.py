@@ -32,7 +32,7 @@ def read_result(
 
 @command("read", argument_aliases={"calls": "commands"})
 def batch(ctx: Context, commands: list[dict[str, Any]]) -> Result:
-    """up to 8 reading commands at once: [{"name": …, "args": …}, …]"""
+    """up to 8 reading commands, or start_agent, at once: [{"name": …, "args": …}, …]"""
     if not 1 <= len(commands) <= MOST_AT_ONCE:
         raise CommandError(f"batch takes 1 to {MOST_AT_ONCE} commands, not {len(commands)}.")
     checked = [_reading(ctx, call) for call in commands]
@@ -61,7 +61,9 @@ def _reading(ctx: Context, call: dict[str, Any]) -> tuple[CommandSpec, dict[str,
         raise CommandError(f'Each command of a batch is {{"name": …, "args": …}}, not {call!r:.80}')
     spec = ctx.catalogue.find(name)
     if spec.effect not in ("read", "reach") or spec.name == "batch":
-        raise CommandError(f"batch takes reading commands only; {name} is run by itself.")
+        raise CommandError(
+            f"batch takes reading commands, or start_agent alone; {name} is run by itself."
+        )
     return spec, spec.checked(args)
 
 
@@ -82,7 +84,7 @@ def about_of(args: dict[str, Any]) -> str:
     """What a head line says of a command's arguments: the path or address it is about."""
     if isinstance(args.get("source"), str) and isinstance(args.get("target"), str):
         return f"{args['source']} -> {args['target']}"
-    value = args.get("path", args.get("url", args.get("name", "")))
+    value = args.get("path", args.get("url", ""))
     text = value if isinstance(value, str) else ""
     return "".join(c if c.isprintable() else "?" for c in text)[:200]
 

@@ -31,7 +31,7 @@ Script = Sequence[Scripted] | Callable[[Body], Scripted]
 
 def asker(body: Body) -> tuple[str, int]:
     """Who sent that request, by the first word of its goal, and how many replies it had."""
-    told = [m for m in body["messages"] if m["role"] == "user"][0]["content"]
+    told = next(m for m in body["messages"] if m["role"] == "user")["content"]
     who = told.split("\n1. ", 1)[1].split()[0]
     return who, sum(m["role"] == "assistant" for m in body["messages"])
 

@@ -38,11 +38,16 @@ def _needs(
         "recall",
         "remember",
         "ask_user",
+        "start_agent",
+        "message_agent",
+        "wait_for_agents",
+        "list_agents",
+        "delete_agent",
         "finish",
         "give_up",
     ],
 )
-def test_what_only_reads_notes_asks_or_ends_runs_unasked(name: str) -> None:
+def test_what_only_reads_notes_asks_leads_or_ends_runs_unasked(name: str) -> None:
     assert not _needs(name, args={"commands": []} if name == "batch" else None)
 
 
@@ -70,6 +75,7 @@ def test_every_effect_of_a_command_is_decided_in_one_of_these_tests() -> None:
         "read",
         "note",
         "ask",
+        "lead",
         "end",
         "change",
         "execute",

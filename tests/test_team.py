@@ -3,7 +3,7 @@
 from pathlib import Path
 from threading import Barrier, Event
 
-from autoagent.events import Executed, Reported, Spawned, Stopped, Told
+from autoagent.events import Executed, Replied, Reported, Spawned, Stopped, Told
 from tests.fake_openai import Answer, Body
 from tests.teams import Troupe, says
 
@@ -201,7 +201,7 @@ def test_the_ninth_waits_until_one_of_the_eight_ends(tmp_path: Path) -> None:
 
         started = troupe.prompt_of("main", 3)
         listed = troupe.prompt_of("main", 4)
-    assert "[start_agent c, agents] waits" in started
+    assert "[start_agent, agents] c waits" in started
     assert "c: waits for its turn" in listed
     assert "third" in troupe.prompt_of("main", 5)
 
@@ -228,11 +228,8 @@ def test_a_sub_agent_beneath_another_is_the_last(tmp_path: Path) -> None:
     assert "There is no command 'start_agent'" in refused
     assert "start_agent(" not in troupe.requests_of("b")[0]["messages"][0]["content"]
     assert {entry.agent for entry in troupe.entries} == {"", "a", "a/b"}
-    assert session.state.overall.prompt == sum(
-        event.usage.prompt
-        for entry in troupe.entries
-        if (event := entry.event) and hasattr(event, "usage") and type(event).__name__ == "Replied"
-    )
+    replies = [e.event for e in troupe.entries if isinstance(e.event, Replied)]
+    assert session.state.overall.prompt == sum(reply.usage.prompt for reply in replies)
 
 
 def test_the_end_of_the_agent_ends_those_that_work_for_it(tmp_path: Path) -> None:
@@ -267,5 +264,32 @@ def test_a_deleted_agent_stops_at_once_and_is_gone_from_the_list(tmp_path: Path)
 
         deleted, listed = troupe.prompt_of("main", 2), troupe.prompt_of("main", 3)
     assert "[agent a] was ended" in deleted
-    assert "[delete_agent a, agents] ended and deleted" in deleted
+    assert "[delete_agent, agents] a is deleted; it has ended" in deleted
     assert "no agents" in listed or "0 at work" in listed
+
+
+def test_a_batch_starts_several_in_one_step(tmp_path: Path) -> None:
+    """Eight starts in eight calls would take as long as the work; each has a line of its own."""
+    starts = [{"name": "start_agent", "args": {"name": n, "task": n}} for n in "ab"]
+    wrong = {"name": "start_agent", "args": {"name": "a", "task": "again"}}
+    mixed = [*starts, {"name": "list_files", "args": {}}]
+    with Troupe(
+        tmp_path,
+        main=[
+            says("batch", commands=mixed),
+            says("batch", commands=[*starts, wrong]),
+            says("wait_for_agents"),
+            says("finish", answer="ok"),
+        ],
+        a=[says("finish", answer="one")],
+        b=[says("finish", answer="two")],
+    ) as troupe:
+        session = troupe.run("main")
+
+        refused, started = troupe.prompt_of("main", 1), troupe.prompt_of("main", 2)
+    assert "list_files is run by itself" in refused
+    assert "[1 start_agent, agents] a works" in started
+    assert "[2 start_agent, agents] b works" in started
+    assert "[3 start_agent, agents] failed\nThere was an agent a" in started
+    assert [e.step for e in troupe.events() if isinstance(e, Spawned)] == [2, 2]
+    assert session.state.stopped is not None and session.state.stopped.status == "done"

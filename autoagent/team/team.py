@@ -231,15 +231,22 @@ class Team:
 
     def interrupted(self, step: int, command: str) -> Result:
         """What became of a command during which the run was cut off: the journal knows."""
-        members = self._state.team.members.values()
+        members = self._state.team.members.items()
         match command:
             case "start_agent":
-                done = any(each.spawned.step == step for each in members)
+                done = [f"{name} works" for name, each in members if each.spawned.step == step]
             case "message_agent":
-                done = any(said.step == step for each in members for said in each.messages)
+                done = [
+                    f"{name} hears it before its next call"
+                    for name, each in members
+                    if any(said.step == step for said in each.messages)
+                ]
+            case "batch":
+                begun = [name for name, each in members if each.spawned.step == step]
+                done = [f"{', '.join(begun)} work; of the rest nothing was done"] if begun else []
             case _:
                 return _answer("interrupted; nothing is lost, ask again", ok=False)
-        return _answer("done" if done else "not done: the run was interrupted", ok=done)
+        return _answer(*(done or ["not done: the run was interrupted"]), ok=bool(done))
 
     def _started(
         self, step: int, name: str, task: str, role: str = "", folder: str = ""
@@ -258,7 +265,7 @@ class Team:
         worker = self._workers[name] = self._worker(spawned, State(), ())
         self._start(worker)
         begun = "waits: as many as may work already; it begins when one ends" if waits else "works"
-        return _answer(f"{begun}; at most {said(limits)}")
+        return _answer(f"{name} {begun}; at most {said(limits)}")
 
     def _new_name(self, name: str) -> str:
         short = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
@@ -304,8 +311,8 @@ class Team:
         said = Messaged(step, member.spawned.name, number, text, web, taint.standing_of(text))
         yield [said]
         if not worker.link.put(said):
-            return _answer("it ended before it could hear that", ok=False)
-        return _answer("given before its next call")
+            return _answer(f"{said.name} ended before it could hear that", ok=False)
+        return _answer(f"{said.name} hears it before its next call")
 
     def _awaited(self, names: Sequence[str]) -> Leading:
         everyone = not names or (list(names) == ["all"] and "all" not in self._state.team.members)
@@ -340,11 +347,11 @@ class Team:
         yield [Dismissed(step, name)]
         worker = self._workers.get(name)
         if worker is None:
-            return _answer("deleted; it had ended")
+            return _answer(f"{name} is deleted; it had ended")
         had_ended = worker.ended
         worker.end()
         yield self._reports([worker])
-        return _answer("deleted; it had ended" if had_ended else "ended and deleted")
+        return _answer(f"{name} is deleted; it {'had' if had_ended else 'has'} ended")
 
     def dismissed(self, step: int) -> list[Event]:
         """Nobody goes on for the agent any more, which is about to end for good."""
