@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from autoagent import sessions
 from autoagent.answer_schema import Schema
@@ -26,6 +27,9 @@ from commands.cancel import Cancel
 from commands.command import CommandError, CommandSpec
 from commands.workspace import Workspace
 
+if TYPE_CHECKING:
+    from autoagent.team.role_file import Role
+
 _PATIENCE = 2  # times the longest silence: how long a faulty server is borne with
 
 
@@ -40,6 +44,7 @@ class Inputs:
     answer_schema: Schema | None = None
     given: tuple[CommandSpec, ...] = ()  # commands of the calling program
     cancel: Cancel = field(default_factory=Cancel)
+    role: "Role | None" = None
 
 
 def assembled(
@@ -90,6 +95,11 @@ def assembled(
         )
     except CommandError as error:
         raise ConfigError(f"--disable: {error}") from error
+    if inputs.role is not None:
+        from autoagent.team.roles import restricted, unknown_tools
+
+        notices += unknown_tools(inputs.role, commands)
+        commands = restricted(commands, inputs.role)
     keeper = None
     if not poor:
         keeper, said = opened_or_said(

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from autoagent.terminal.interactive import Terminal
 
 _SILENCE_S = 300.0
+_NAMED = 8  # roles in a question
 _LARGEST_INPUT = 10_000_000  # bytes
 
 
@@ -128,8 +129,8 @@ def _run(
         raise ConfigError("--ai-settings goes with a new session; give this one a --goal.")
     one_shot = settings.one_shot or settings.continuous or not at_terminal
     attended = settings.interactive or not one_shot
-    if attended and settings.untrusted:
-        settings = _after_trust(given, environ, settings, prompter)
+    if attended and (question := _trust_question(settings)):
+        settings = _after_trust(given, environ, settings, prompter, question)
         outlets.open(settings)
     schema = read_schema(settings.answer_schema) if settings.answer_schema else None
     context = _standard_input(out) if settings.reads_stdin else ""
@@ -263,15 +264,24 @@ def _show(
                 item.answer.set_result(item.put(person) if person else None)
 
 
+def _trust_question(settings: Settings) -> str:
+    """What is asked about files of this folder that nobody trusted as they are; "": nothing."""
+    roles = trust.roles(settings.places, settings.workspace).untrusted
+    more = f" and {len(roles) - _NAMED} more" if len(roles) > _NAMED else ""
+    has = [f"{' and '.join(settings.untrusted)} with settings"] if settings.untrusted else []
+    has += [f"roles ({', '.join(roles[:_NAMED])}{more})"] if roles else []
+    whole = " and ".join(has)
+    return f"{settings.workspace} has {whole}. Do you trust this folder?" if has else ""
+
+
 def _after_trust(
     given: argparse.Namespace,
     environ: Mapping[str, str],
     settings: Settings,
     prompter: Prompter,
+    question: str,
 ) -> Settings:
-    """Ask once whether this folder's settings count; the answer yes is kept."""
-    names = " and ".join(settings.untrusted)
-    question = f"{settings.workspace} has {names} with settings. Do you trust this folder?"
+    """Ask once whether this folder's settings and roles count; the answer yes is kept."""
     if not prompter.agrees(escaped(question)):
         return settings
     trust.grant(settings.places, settings.workspace)

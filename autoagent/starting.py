@@ -30,6 +30,7 @@ from autoagent.running import ResultFiles
 from autoagent.session import Session
 from autoagent.state import State, fold
 from autoagent.strict_json import compact
+from autoagent.team.acting import in_role, role_begun
 from autoagent.team.place import Place
 from autoagent.tokens import Counter, counter_for
 
@@ -38,6 +39,7 @@ _CONTEXT_SHARE = 1 / 4
 
 def start(inputs: Inputs, goals: Sequence[str]) -> Session:
     """A new session on these goals, its first events ready to be recorded."""
+    inputs = in_role(inputs)
     learned = _learned(inputs.settings)
     pick = chosen(inputs.settings, learned)
     return begin(
@@ -93,7 +95,7 @@ def begin(
                     protect=settings.protect,
                     answer_schema=inputs.answer_schema,
                     context=context,
-                    persona=settings.persona,
+                    persona=_persona(inputs),
                 )
             ),
             workspace=str(settings.workspace),
@@ -112,6 +114,7 @@ def begin(
             dry_run=settings.dry_run,
             answer_schema=inputs.answer_schema,
             secret=secret,
+            role=inputs.role.name if inputs.role else "",
         )
         first: list[Event] = [started, *_noticed(notices), *reachable(parts.way, parts.cage)]
         rung = learned.facts(pick.base_url or OPENAI_URL, pick.model).format
@@ -152,6 +155,7 @@ def resume(inputs: Inputs, found: sessions.Kept, said: Sequence[str] = ()) -> Se
                 f"Session {found.folder.name} is done. Give it one goal more: "
                 f"autoagent --resume {found.folder.name} --goal '…'"
             )
+        inputs = replace(inputs, role=role_begun(settings, found.started))
         settings = guarded(_as_before(settings, state))
         pick = chosen(settings, learned)
         # The provider's cache knows a branch's beginning by the session that made it.
@@ -253,6 +257,12 @@ def _noting(learned: Learned, pick: Chosen) -> Callable[[Event], None]:
             learned.learn(pick.base_url or OPENAI_URL, pick.model, **changes)
 
     return note
+
+
+def _persona(inputs: Inputs) -> str:
+    """Who the agent is to be: by --ai-settings, by its role."""
+    role = inputs.role.prompt if inputs.role else ""
+    return "\n\n".join(filter(None, (inputs.settings.persona, role)))
 
 
 def _context(text: str, folder: Path, window: int, count: Counter) -> str:

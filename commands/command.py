@@ -200,16 +200,26 @@ def _unknown_argument(spec: CommandSpec, key: str) -> str:
 class Catalogue:
     """The commands of a run, by name and alias."""
 
-    def __init__(self, specs: Iterable[CommandSpec]) -> None:
+    def __init__(self, specs: Iterable[CommandSpec], withheld: Iterable[str] = ()) -> None:
         self._specs = {spec.name: spec for spec in specs}
         self._aliases = {a: spec.name for spec in self._specs.values() for a in spec.aliases}
+        self._withheld = frozenset(withheld)
 
     def __iter__(self) -> typing.Iterator[CommandSpec]:
         return iter(self._specs.values())
 
+    def only(self, may_use: Callable[[CommandSpec], bool]) -> "Catalogue":
+        """Those of them for which that holds; who asks for another is told what there is."""
+        kept = [spec for spec in self if may_use(spec)]
+        gone = [spec for spec in self if spec not in kept]
+        names = (name for spec in gone for name in (spec.name, *spec.aliases))
+        return Catalogue(kept, self._withheld.union(names))
+
     def find(self, name: str) -> CommandSpec:
         """The command of that name or alias; CommandError names the nearest one."""
         spec = self._specs.get(self._aliases.get(name, name))
+        if spec is None and name in self._withheld:
+            raise CommandError(f"You may not use {name!r}. You have: {', '.join(self._specs)}.")
         if spec is None:
             names = [*self._specs, *self._aliases]
             near = get_close_matches(name, names, 1, 0.5)

@@ -28,6 +28,10 @@ STARTS = {
 TYPED = {
     "autoagent --sandb\tb\t": ["--sandbox", "bubblewrap"],
     "autoagent --color=al\t": ["--color=always"],
+    "autoagent --role rev\t": ["--role", "reviewer"],
+    "autoagent --role myo\t": ["--role", "myown"],
+    "autoagent --role aud\t": ["--role", "audit"],
+    "autoagent --role tes\t": ["--role", "tester"],
     "autoagent --effort mi\t": ["--effort", "minimal"],
     "autoagent doc\t": ["doctor"],
     "autoagent memory reem\t": ["memory", "reembed"],
@@ -49,8 +53,16 @@ TYPED = {
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    """One with a session, and a workspace with a file and a folder."""
+    """One with a session, and a workspace with a file, a folder and roles."""
     program = Program(tmp_path)
+    here = program.workspace / ".agents" / "agents"
+    for folder, name in (
+        (program.home / "agents", "myown.md"),
+        (here, "audit.md"),
+        (here, "tes$(touch gotcha)`touch gotcha`.md"),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
     (program.home / "sessions" / SESSION).mkdir(parents=True)
     (program.workspace / "an other.toml").touch()
     (program.workspace / "within").mkdir()
@@ -93,6 +105,7 @@ def test_keys_pressed_at_a_terminal_become_these_words(shell: str, program: Prog
         words = {keys: got(child, keys) for keys in TYPED}
 
     assert words == TYPED
+    assert not (program.workspace / "gotcha").exists()
 
 
 def test_the_options_offered_are_those_that_the_program_takes(program: Program) -> None:
@@ -138,6 +151,9 @@ def test_a_script_is_what_its_shell_can_read(tmp_path: Path) -> None:
     ("line", "words"),
     [
         ("autoagent --sandbox b", ["bubblewrap"]),
+        ("autoagent --role re", ["researcher", "reviewer"]),
+        ("autoagent --role myo", ["myown"]),
+        ("autoagent --role tes", ["tester"]),
         ("autoagent doc", ["doctor"]),
         ("autoagent memory reem", ["reembed"]),
         ("autoagent undo --forc", ["--force"]),

@@ -129,7 +129,7 @@ def test_a_missing_action_is_answered_with_all_of_them() -> None:
     )
 
 
-@pytest.mark.parametrize("option", ["--role=x", "--mod"])
+@pytest.mark.parametrize("option", ["--rolle=x", "--mod"])
 def test_options_that_are_not_there_are_refused(option: str) -> None:
     """What silently did nothing would be taken for done; a shortened name may change meaning."""
     assert refusal(option).startswith(f"There is no option '{option.split('=')[0]}'")

@@ -49,6 +49,7 @@ def test_a_hostile_folder_can_not_take_the_key_elsewhere(workspace: Path) -> Non
         'allow_write = ["/srv"]',
         'pass_env = ["OPENAI_API_KEY"]',
         'memory = "other"',
+        'role = "coder"',
         "continuous = true",
         "max_steps = 101",
         "max_cost = 3.01",

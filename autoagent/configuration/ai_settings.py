@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoagent.configuration import values
+from autoagent.configuration.plain_yaml import plain_loader
 from autoagent.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _composed(path: Path, content: bytes) -> "Node":
         )
     try:
         text = content.decode("utf-8-sig")
-        root = yaml.compose(text, Loader=_loader())
+        root = yaml.compose(text, Loader=plain_loader())
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError(f"{str(path)!r}, line {line}: not UTF-8; save it as UTF-8.") from None
@@ -100,23 +100,6 @@ def _composed(path: Path, content: bytes) -> "Node":
             f"{', '.join(_KEYS)}."
         )
     return root
-
-
-@cache
-def _loader() -> Any:
-    import yaml
-
-    class Plain(yaml.SafeLoader):
-        """Without references, which no such file needs."""
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                event = self.peek_event()  # type: ignore[no-untyped-call]
-                said = f"*{event.anchor} refers to another place, and that isn't read here"
-                raise yaml.composer.ComposerError(None, None, said, event.start_mark)
-            return super().compose_node(parent, index)
-
-    return Plain
 
 
 def _pairs(path: Path, node: "Node") -> Iterator[tuple["Node", "Node"]]:

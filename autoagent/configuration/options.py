@@ -71,6 +71,7 @@ GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
         "Memory, commands and settings",
         (
             Option("--memory", "memory", "NAME|none", "long-term memory (this folder's own)"),
+            Option("--role", "role", "NAME|none", "works in that role (autoagent commands: which)"),
             Option("--commands", "paths", "FILE.py", "commands of your own (repeatable)"),
             Option("--disable", "names", "NAME", "a command to leave out (repeatable)"),
             Option("--env-file", "path", "F", "variables from F, in place of the folder's .env"),

@@ -62,6 +62,7 @@ DEFAULTS: Mapping[str, Any] = {
     "unsafe": False,
     "dry_run": False,
     "memory": None,
+    "role": None,
     "disable": (),
     "commands": (),
     "output_format": "text",
@@ -155,6 +156,7 @@ class Settings:
     unsafe: bool
     dry_run: bool
     memory: str | None  # a name for `places.memory`; None: no long-term memory
+    role: str | None  # a name; None: none
     disable: tuple[str, ...]
     commands: tuple[Path, ...]  # real paths of files
     output_format: Literal["text", "json", "stream-json"]
@@ -250,6 +252,7 @@ def _load(
         values[f"{key}_s"] = values.pop(key)
     memory = values["memory"] or workspace_name(workspace)
     values["memory"] = None if memory == "none" else memory
+    values["role"] = None if values["role"] == "none" else values["role"]
     return Settings(
         **values,
         workspace=workspace,

@@ -4,9 +4,12 @@ import hashlib
 import json
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
+from autoagent.configuration import role_files
 from autoagent.configuration.places import Places, private_folder, workspace_name
+from autoagent.configuration.role_files import LeftOut, RoleFile
 from autoagent.errors import ConfigError, StateError
 from commands.atomic import synced
 
@@ -47,9 +50,34 @@ def is_trusted(places: Places, workspace: Path, name: str, content: bytes) -> bo
     return isinstance(files, dict) and files.get(name) == _hash(content)
 
 
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The files of roles in a workspace: those that count, the names of those that nobody
+    trusted as they are now, and what can't be one."""
+
+    trusted: tuple[RoleFile, ...]
+    untrusted: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def roles(places: Places, workspace: Path) -> Roles:
+    """Which of the workspace's roles the user trusted with exactly their content."""
+    found = role_files.of_workspace(workspace)
+    files = [each for each in found if isinstance(each, RoleFile)]
+    count = [each for each in files if is_trusted(places, workspace, each.name, each.content)]
+    return Roles(
+        tuple(count),
+        tuple(each.name for each in files if each not in count),
+        tuple(each for each in found if isinstance(each, LeftOut)),
+    )
+
+
 def grant(places: Places, workspace: Path) -> tuple[str, ...]:
     """Trust the workspace's files as they are now; the names of those it has."""
     found = {name: read(workspace / name) for name in FILES}
+    for each in role_files.of_workspace(workspace):
+        if isinstance(each, RoleFile):
+            found[each.name] = each.content
     hashes = {name: _hash(content) for name, content in found.items() if content is not None}
     path = os.fsencode(os.path.realpath(workspace)).decode("utf-8", "replace")
     text = json.dumps({"workspace": path, "files": hashes}, indent=1)

@@ -41,15 +41,15 @@ CAGE = SETTINGS | {
     "sandbox",
     "unsafe",
 }
-_OWN = frozenset({"commands", "disable", "allow_write", "pass_env", "sandbox"})
+_OWN = frozenset({"commands", "role", "disable", "allow_write", "pass_env", "sandbox"})
 SUBCOMMANDS: dict[str, tuple[str, str, frozenset[str] | None]] = {
     "demo": (
         "demo",
         "a scripted session with real commands; no key",
         _SEEN | {"sandbox", "unsafe"},
     ),
-    "trust": ("trust", "let this folder's .env and autoagent.toml count", SETTINGS | _SEEN),
-    "commands": ("commands", "what the agent can do", SETTINGS | _DATA | _OWN),
+    "trust": ("trust", "let this folder's .env, autoagent.toml and roles count", SETTINGS | _SEEN),
+    "commands": ("commands", "what the agent can do, in which roles", SETTINGS | _DATA | _OWN),
     "sandbox": ("sandbox -- CMD", "run CMD in the cage", CAGE | _SEEN),
     "doctor": (
         "doctor",

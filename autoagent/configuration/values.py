@@ -13,6 +13,7 @@ from autoagent.model import Price
 if TYPE_CHECKING:
     from commands.fetch import Host
 
+ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 LISTS = frozenset({"lines", "names", "paths", "inside", "hosts"})
 
 
@@ -224,6 +225,12 @@ def _memory(text: str) -> str:
     return text
 
 
+def _role(text: str) -> str:
+    if not ROLE.fullmatch(text):
+        raise ValueError
+    return text
+
+
 def _ports(text: str) -> tuple[int, ...]:
     ports = () if text == "none" else tuple(int(port) for port in text.split(","))
     if not all(0 < port < 65536 for port in ports):
@@ -259,5 +266,6 @@ KINDS: Mapping[str, Kind] = {
     "names": Kind(_name, "a name of letters, digits and _"),
     "hosts": Kind(_host, "a host like example.org, example.org:8080 or [::1]:8080"),
     "memory": Kind(_memory, "a name of up to 64 letters, digits, dots, hyphens and _, or none"),
+    "role": Kind(_role, "a name of up to 64 letters, digits, hyphens and _, or none"),
     "ports": Kind(_ports, "a list of ports like 11434,8080, or none"),
 }

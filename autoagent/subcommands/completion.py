@@ -8,6 +8,7 @@ from autoagent.configuration.usage import ACTIONS, OWN, SUBCOMMANDS
 from autoagent.errors import ConfigError
 
 _STANDING = ("--help", "--version")
+_SHIPPED_ROLES = "coder researcher reviewer tester none"
 
 
 def script(shell: str) -> str:
@@ -37,6 +38,8 @@ def _value(option: Option) -> tuple[str, tuple[str, ...]]:
     """How the option's value is completed, and the words when they are a closed set."""
     if "|" in option.kind:
         return "words", tuple(option.kind.split("|"))
+    if option.kind == "role":
+        return "roles", ()
     return _wants(option.metavar), ()
 
 
@@ -96,6 +99,11 @@ def _body() -> str:
     return "\n".join(f"    {line}" for line in lines)
 
 
+# Of files' names: what a role's file calls it is known to the program alone.
+_ROLES = (
+    ".agents/agents",
+    "${AUTOAGENT_HOME:-${XDG_CONFIG_HOME:-$HOME/.config}/autoagent}/agents",
+)
 _FOLDER = """${AUTOAGENT_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/autoagent}/sessions"""
 _NOW = """
     if [[ " @NAMES@ " == *" $command "* ]]; then
@@ -123,6 +131,20 @@ _autoagent_sessions() {
     + """/*/; do
         each=${each%/}
         [[ $each == */'*' ]] || names+=("${each##*/}")
+    done
+    _autoagent_words "${names[@]}"
+}
+_autoagent_roles() {
+    local each names=("""
+    + _SHIPPED_ROLES
+    + """)
+    for each in """
+    + f'{_ROLES[0]}/*.md "{_ROLES[1]}"/*.md'
+    + """; do
+        each=${each##*/}
+        each=${each%.md}
+        # compgen would run what stands in $( ) in a name.
+        [[ $each =~ ^[A-Za-z0-9][A-Za-z0-9_-]*$ ]] && names+=("$each")
     done
     _autoagent_words "${names[@]}"
 }
@@ -160,6 +182,15 @@ _autoagent_sessions() {
     + """/*(N/:t))
     (( $#names )) && compadd -- $names
 }
+_autoagent_roles() {
+    local -a names
+    names=("""
+    + f'{_ROLES[0]}/*.md(N:t:r) "{_ROLES[1]}"/*.md(N:t:r)'
+    + """)
+    compadd -- """
+    + _SHIPPED_ROLES
+    + """ ${names:#*[^A-Za-z0-9_-]*}
+}
 _autoagent() {
     local word=$PREFIX before=$words[CURRENT-1] command=$words[2] action= first=
     (( CURRENT == 2 )) && first=yes
@@ -186,6 +217,17 @@ function __autoagent_sessions
 or echo ~/.local/state)/autoagent
     command ls -1r $folder/sessions 2>/dev/null
 end
+function __autoagent_roles
+    set -l folder $AUTOAGENT_HOME
+    test -n "$folder"; or set folder (test -n "$XDG_CONFIG_HOME"; and echo $XDG_CONFIG_HOME; \
+or echo ~/.config)/autoagent
+    for each in """
+    + _SHIPPED_ROLES
+    + """ .agents/agents/*.md $folder/agents/*.md
+        set -l name (string replace -r '.*/' '' -- $each | string replace -r '\\.md$' '')
+        string match -rq '^[A-Za-z0-9][A-Za-z0-9_-]*$' -- $name; and echo $name
+    end
+end
 function __autoagent_in
     set -l words (commandline -opc)
     set -l command run
@@ -204,6 +246,7 @@ complete -c autoagent -l version -d 'the version'"""
 
 _FISH_VALUES = {
     "sessions": "-x -a '(__autoagent_sessions)'",
+    "roles": "-x -a '(__autoagent_roles)'",
     "files": "-r -F",
     "folders": "-x -a '(__fish_complete_directories)'",
     "": "-x",

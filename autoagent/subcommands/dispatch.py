@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from autoagent.configuration import role_files, trust
 from autoagent.configuration import settings as setting
-from autoagent.configuration import trust
 from autoagent.configuration.settings import Settings
 from autoagent.errors import StateError
 from autoagent.terminal.escape import escaped
@@ -73,12 +73,14 @@ def _run(
 
 def _trust(settings: Settings, out: Output) -> int:
     names = trust.grant(settings.places, settings.workspace)
+    folder = escaped(str(settings.workspace))
+    for each in trust.roles(settings.places, settings.workspace).left_out:
+        out.line(escaped(str(each)))
     if not names:
-        out.line(f"{settings.workspace} has neither {' nor '.join(trust.FILES)}.")
+        nothing = f"neither {' nor '.join(trust.FILES)} nor a role in {role_files.FOLDER}"
+        out.line(f"{folder} has {nothing}.")
         return 0
-    out.line(f"Trusted as they are now in {settings.workspace}: {', '.join(names)}.")
-    return 0
-
+    out.line(f"Trusted as they are now in {folder}: {escaped(', '.join(names))}.")
     return 0
 
 

@@ -174,6 +174,7 @@ def _begun(
 ) -> Session:
     from autoagent.assembling import Inputs
     from autoagent.starting import begin
+    from autoagent.team.acting import role_told
 
     replies = [e.raw for e in events if isinstance(e, Replied | Refused)]
     script = Scripted(replies, window=started.window)
@@ -188,7 +189,9 @@ def _begun(
         dry_run=False,
     )
     pick = Chosen("scripted", None, script.card, started.window, limits)
-    session = begin(Inputs(settings, environ, attended=True), started.goals, pick, lambda _: script)
+    role = role_told(started) if started.role else None
+    inputs = Inputs(settings, environ, attended=True, role=role)
+    session = begin(inputs, started.goals, pick, lambda _: script)
     if session.cage == "none" and not settings.unsafe:
         with session:
             session.cancel.set("terminate")
