@@ -21,10 +21,12 @@ from autoagent.models.learned import Learned
 from autoagent.models.making import make_fast_model
 from autoagent.owning import described, own_commands
 from autoagent.reaching import open_web
+from autoagent.team.role_names import role_names
 from autoagent.tokens import Counter
+from commands import agents
 from commands.builtin import catalogue
 from commands.cancel import Cancel
-from commands.command import CommandError, CommandSpec
+from commands.command import Catalogue, CommandError, CommandSpec
 from commands.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -95,6 +97,9 @@ def assembled(
         )
     except CommandError as error:
         raise ConfigError(f"--disable: {error}") from error
+    roles, said = role_names(settings)
+    notices += [line for line in said if line not in settings.notices]
+    commands = Catalogue(agents.knowing(commands, roles))
     if inputs.role is not None:
         from autoagent.team.roles import restricted, unknown_tools
 

@@ -78,6 +78,7 @@ def cage_like(
     environ: Mapping[str, str],
     *,
     way: "WayOut | None" = None,
+    read_only: bool = False,
 ) -> Cage:
     """A cage of the kind of another one of the run, around another workspace."""
     from commands.sandbox.choose import choose

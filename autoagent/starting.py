@@ -18,13 +18,13 @@ from autoagent.configuration import azure
 from autoagent.configuration.settings import Settings
 from autoagent.ending import Proof, first_checks
 from autoagent.errors import ConfigError
-from autoagent.events import Changed, Event, Noticed, Resumed, Started
+from autoagent.events import Changed, Event, Limits, Noticed, Resumed, Started
 from autoagent.history import shortened
 from autoagent.journal import Journal, load
 from autoagent.models.catalog import OPENAI_URL
 from autoagent.models.choosing import Chosen, chosen
 from autoagent.models.learned import Learned
-from autoagent.models.making import OpenModel, make_model
+from autoagent.models.making import OpenModel, make_model, make_other_model
 from autoagent.owning import guarded, new_to
 from autoagent.running import ResultFiles
 from autoagent.session import Session
@@ -126,7 +126,7 @@ def begin(
         stack.callback(journal.close)
         return Session(
             *(folder, journal, State(), parts, first, _noting(learned, pick), stack.pop_all()),
-            Place(inputs, folder.name, tools),
+            _place(inputs, folder.name, tools, pick, learned),
         )
 
 
@@ -189,7 +189,7 @@ def resume(inputs: Inputs, found: sessions.Kept, said: Sequence[str] = ()) -> Se
         first: list[Event] = [resumed, *_noticed(notices), *hosts, *more]
         journal = Journal(found.journal, loaded)
         stack.callback(journal.close)
-        place = Place(inputs, session, _tools(parts))
+        place = _place(inputs, session, _tools(parts), pick, learned)
         own = (found.folder, journal, state, parts, first, _noting(learned, pick))
         return Session(*own, stack.pop_all(), place, loaded.entries)
 
@@ -240,6 +240,17 @@ def _as_before(settings: Settings, state: State) -> Settings:
 
 def _learned(settings: Settings) -> Learned:
     return Learned(settings.places.state / "servers.json")
+
+
+def _place(
+    inputs: Inputs, session: str, tools: Callable[[], str], pick: Chosen, learned: Learned
+) -> Place:
+    """Where the session's sub-agents work."""
+
+    def model_of(name: str, of: str, limits: Limits) -> OpenModel:
+        return make_other_model(inputs.settings, pick, name, of, learned, limits)
+
+    return Place(inputs, session, tools, model_of)
 
 
 def _tools(parts: Parts) -> Callable[[], str]:

@@ -1,6 +1,6 @@
 """Commands on sub-agents. The agent itself carries them out: what they do stands in its journal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from commands.command import CommandSpec, Result, command
@@ -60,9 +60,10 @@ COMMANDS: tuple[CommandSpec, ...] = (
 )
 
 
-def knowing(roles: Sequence[str]) -> tuple[CommandSpec, ...]:
+def knowing(commands: Iterable[CommandSpec], roles: Sequence[str]) -> Iterator[CommandSpec]:
     """The commands as somebody reads them who may give these roles."""
-    if not roles:
-        return COMMANDS
-    summary = f"{start_agent.summary}; roles: {', '.join(roles)}"
-    return (replace(start_agent, summary=summary), *COMMANDS[1:])
+    for spec in commands:
+        if spec is start_agent and roles:
+            yield replace(spec, summary=f"{spec.summary}; roles: {', '.join(roles)}")
+        else:
+            yield spec

@@ -13,8 +13,8 @@ from autoagent.errors import ConfigError
 from autoagent.subcommands.completion import script
 from autoagent.team.acting import in_role
 from autoagent.team.role_file import Role, read_role
+from autoagent.team.role_names import SHIPPED
 from autoagent.team.roles import (
-    SHIPPED,
     found_roles,
     restricted,
     role_named,

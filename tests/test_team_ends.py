@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from autoagent.events import Executed, Fed, Reported, Stopped
-from tests.fake_openai import Answer
+from tests.fake_openai import Answer, Body
 from tests.program import Program
 from tests.teams import Troupe, says
 
@@ -70,14 +70,20 @@ def test_a_limit_of_the_agent_ends_its_sub_agents_and_counts_what_they_used(
     tmp_path: Path,
 ) -> None:
     """They go on with the next run, so the last line says how."""
-    never = Event()
+    never, asked = Event(), Event()
+
+    def waits(_: Body) -> Answer:
+        asked.set()
+        return Answer("x", hold=never)
+
     with Troupe(
         tmp_path,
         main=[
             says("start_agent", name="a", task="a"),
+            Answer(says("execute_shell", command_line="echo first"), hold=asked),
             *(says("execute_shell", command_line=f"echo {n}") for n in range(9)),
         ],
-        a=[says("list_files"), Answer("x", hold=never)],
+        a=[says("list_files"), waits],
     ) as troupe:
         session = troupe.run("main", max_steps="8")
 

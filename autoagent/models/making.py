@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from autoagent.configuration.settings import Settings
+from autoagent.events import Limits
 from autoagent.model import Model, ModelCard
 from autoagent.models.catalog import OPENAI_URL, look_up
 from autoagent.models.choosing import Chosen
 from autoagent.models.learned import Learned
+from commands.command import CommandError
 
 if TYPE_CHECKING:
     from autoagent.models.openai_model import OpenAIModel
@@ -77,6 +79,26 @@ def make_fast_model(
         ]
     model = _client(settings, name, pick.base_url, learned, session=session, card=card)
     return stack.enter_context(model), []
+
+
+def make_other_model(
+    settings: Settings, pick: Chosen, name: str, session: str, learned: Learned, limits: Limits
+) -> "OpenAIModel":
+    """The client of the model that a role names; CommandError where it can't be paid within
+    the limits."""
+    card = _card(name, pick, learned)
+    if card.price is None and limits.cost is not None:
+        raise CommandError(
+            f"The price of {name}, the role's model, is unknown, so within a money limit it "
+            "can't be asked: take another role."
+        )
+    embeds = settings.embedding_model
+    return _client(
+        *(settings, name, pick.base_url, learned),
+        embedding_model=embeds,
+        session=session,
+        card=card,
+    )
 
 
 def _card(name: str, pick: Chosen, learned: Learned) -> ModelCard:

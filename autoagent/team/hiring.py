@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from threading import Event as Flag
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from autoagent import __version__
 from autoagent.agent import Agent
 from autoagent.building import Parts, built, deadline
 from autoagent.configuration.places import private_folder
-from autoagent.events import Changed, Event, Resumed, Spawned
+from autoagent.events import Changed, Event, Limits, Noticed, Resumed, Spawned
 from autoagent.journal import Entry, Journal, load
 from autoagent.relaying import Question, Relay
 from autoagent.sessions.folders import JOURNAL
@@ -20,6 +20,9 @@ from autoagent.state import State
 from autoagent.team.slots import Slots
 from autoagent.team.team import Common
 from autoagent.team.worker import Worker
+
+if TYPE_CHECKING:
+    from autoagent.team.place import Words
 
 
 class Site(Protocol):
@@ -30,12 +33,7 @@ class Site(Protocol):
         """Sub-agents that work at once."""
         ...
 
-    @property
-    def depth(self) -> int:
-        """How deep they may stand beneath each other."""
-        ...
-
-    def check(self, parts: Parts, role: str, folder: str) -> str:
+    def check(self, parts: Parts, role: str, folder: str, limits: Limits) -> str:
         """The folder's true name; CommandError when an agent of these parts can't give it,
         or the role."""
         ...
@@ -44,8 +42,8 @@ class Site(Protocol):
         """What a sub-agent is made of, by the parts of its agent, until `stack` is closed."""
         ...
 
-    def texts(self, parts: Parts, spawned: Spawned, secret: str) -> tuple[str, str]:
-        """System text and first message for a sub-agent of these parts."""
+    def words(self, parts: Parts, spawned: Spawned, secret: str) -> "Words":
+        """What the prompt of a sub-agent of these parts begins with."""
         ...
 
 
@@ -82,10 +80,10 @@ class Hiring:
         self._parts = parts
         self._state = state
 
-    def check(self, role: str, folder: str) -> str:
+    def check(self, role: str, folder: str, limits: Limits) -> str:
         """The folder's true name, "" for all of the workspace; CommandError when there is no
         such role or folder, or it must not be."""
-        return self._office.site.check(self._parts, role, folder)
+        return self._office.site.check(self._parts, role, folder, limits)
 
     def run(self, worker: Worker) -> None:
         """Carry one out to its end, or to its cancel, in its own thread."""
@@ -143,7 +141,7 @@ class Hiring:
         above, spawned = self._state, worker.spawned
         assert above.started is not None
         secret = secrets.token_hex(16)
-        system, opening = self._office.site.texts(parts, spawned, secret)
+        words = self._office.site.words(parts, spawned, secret)
         card = parts.model.card
         same = parts.model is self._parts.model
         started = replace(
@@ -151,8 +149,8 @@ class Hiring:
             session=f"{above.started.session.partition('/')[0]}/{worker.name}",
             version=__version__,
             goals=(spawned.task,),
-            system=system,
-            opening=opening,
+            system=words.system,
+            opening=words.opening,
             workspace=str(parts.workspace.root),
             model=above.model if same else card.name,
             window=above.window if same else min(card.window or above.window, above.window),
@@ -167,7 +165,8 @@ class Hiring:
         )
         inherited = above.taint.passed_on(_within(spawned.folder, above.taint.made))
         asked = [Changed(format=above.format)] if same and above.format != "text" else []
-        return [started, inherited, *asked]
+        said = [Noticed("place", parts.redactor.clean(line)) for line in words.notices]
+        return [started, inherited, *asked, *said]
 
 
 def _within(folder: str, paths: set[str]) -> list[str]:

@@ -2,16 +2,22 @@
 
 import datetime
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from autoagent import prompt
 from autoagent.building import Parts
 from autoagent.caging import cage_like, make_way_out, network_of
-from autoagent.events import Spawned
-from autoagent.reaching import open_web
+from autoagent.errors import ConfigError
+from autoagent.events import Limits, Spawned
+from autoagent.model import Model
+from autoagent.reaching import LiveWeb, open_web
+from autoagent.team.acting import role_told
+from autoagent.team.role_file import Role
+from autoagent.team.roles import found_roles, restricted, role_named, unknown_tools, writes
 from autoagent.team.worker import Worker
 from commands.command import Catalogue, CommandError
 from commands.guard import shown
@@ -22,29 +28,58 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The `Site` of a session that was put together from these inputs. `tools` is what the
-    cage says of itself."""
+class Words:
+    """What a sub-agent's prompt begins with, and lines about its role for the person."""
 
-    inputs: "Inputs"
-    session: str
-    tools: Callable[[], str]
+    system: str
+    opening: str
+    notices: tuple[str, ...]
+
+
+class Place:
+    """The `Site` of a session that was put together from these inputs.
+
+    `tools` is what the cage says of itself; `model_of` makes the client of another model for
+    the sub-agent of that name, CommandError when it can't be paid within the limits.
+    """
+
+    def __init__(
+        self,
+        inputs: "Inputs",
+        session: str,
+        tools: Callable[[], str],
+        model_of: Callable[[str, str, Limits], AbstractContextManager[Model]],
+    ) -> None:
+        self._inputs = inputs
+        self._session = session
+        self._tools = tools
+        self._model_of = model_of
+        self._lock = Lock()
+        self._roles: tuple[dict[str, Role], list[str]] | None = None
 
     @property
     def most(self) -> int:
         """Sub-agents that work at once."""
-        return self.inputs.settings.max_agents
+        return self._inputs.settings.max_agents
 
-    @property
-    def depth(self) -> int:
-        """How deep they may stand beneath each other."""
-        return self.inputs.settings.agent_depth
+    def _role(self, name: str) -> Role | None:
+        """The role of that name, None for ""; CommandError names what there is."""
+        if not name:
+            return None
+        with self._lock:
+            self._roles = self._roles or found_roles(self._inputs.settings)
+        try:
+            return role_named(name, *self._roles)
+        except ConfigError as error:
+            raise CommandError(str(error)) from None
 
-    def check(self, parts: Parts, role: str, folder: str) -> str:
-        """The folder's true name; CommandError when an agent of these parts can't give it,
-        or the role."""
-        if role:
-            raise CommandError(f"There is no role {role!r:.60}.")
+    def check(self, parts: Parts, role: str, folder: str, limits: Limits) -> str:
+        """The folder's true name; CommandError when an agent of these parts, under these
+        limits, can't give it, or the role."""
+        found = self._role(role)
+        if found is not None and found.model and found.model != parts.model.card.name:
+            with self._model_of(found.model, "", limits):
+                pass  # it can be had
         kind, path = parts.workspace.kind(folder or ".")
         if kind != "folder":
             raise CommandError(f"{shown(path)} is no folder, so nobody can work in it.")
@@ -52,38 +87,56 @@ class Place:
 
     def parts_of(self, parts: Parts, worker: Worker, stack: ExitStack) -> Parts:
         """What a sub-agent is made of, by the parts of its agent, until `stack` is closed."""
-        settings, environ = self.inputs.settings, self.inputs.environ
-        folder = worker.spawned.folder
+        settings, environ = self._inputs.settings, self._inputs.environ
+        folder, started = worker.spawned.folder, worker.state.started
+        # One that goes on keeps what it was told; its role's file may be another by now.
+        role = role_told(started) if started else self._role(worker.spawned.role)
+        catalogue = self._catalogue(parts.catalogue, worker, role)
         protected = _within(folder, settings.protect)
         workspace = Workspace(parts.workspace.root / folder, protected=protected)
-        catalogue = self._catalogue(parts.catalogue, worker)
         way = make_way_out(settings, workspace.root, environ)
         if way is not None:
             stack.enter_context(way)
-        cage = cage_like(parts.cage, settings, workspace, environ, way=way)
+        cage = cage_like(
+            parts.cage, settings, workspace, environ, way=way, read_only=not writes(catalogue)
+        )
         stack.callback(cage.close)
-        holds = parts.redactor.holds
-        web, _ = open_web(settings, environ, worker.folder, holds, stack)
-        memory = parts.memory.beside(f"{self.session}/{worker.name}") if parts.memory else None
         return replace(
             parts,
+            model=self._model(parts, worker, role, stack),
             workspace=workspace,
             catalogue=catalogue,
             cage=cage,
             way=way,
-            web=web if parts.web is not None else None,
-            memory=memory,
+            web=self._web(parts, worker, stack),
+            memory=parts.memory and parts.memory.beside(f"{self._session}/{worker.name}"),
             cancel=worker.cancel,
             keeper=None,
         )
 
-    def _catalogue(self, catalogue: Catalogue, worker: Worker) -> Catalogue:
+    def _catalogue(self, catalogue: Catalogue, worker: Worker, role: Role | None) -> Catalogue:
         """Those of its agent's commands that it may have, too."""
-        leads = worker.name.count("/") + 1 < self.depth
-        return Catalogue(spec for spec in catalogue if leads or spec.effect != "lead")
+        if worker.name.count("/") + 1 >= self._inputs.settings.agent_depth:
+            catalogue = Catalogue(spec for spec in catalogue if spec.effect != "lead")
+        return catalogue if role is None else restricted(catalogue, role)
 
-    def texts(self, parts: Parts, spawned: Spawned, secret: str) -> tuple[str, str]:
-        """System text and first message for a sub-agent of these parts."""
+    def _model(self, parts: Parts, worker: Worker, role: Role | None, stack: ExitStack) -> Model:
+        """Its agent's own, or that of its role."""
+        name = worker.state.model if worker.state.started else role and role.model
+        if not name or name == parts.model.card.name:
+            return parts.model
+        session = f"{self._session}/{worker.name}"
+        return stack.enter_context(self._model_of(name, session, worker.spawned.limits))
+
+    def _web(self, parts: Parts, worker: Worker, stack: ExitStack) -> LiveWeb | None:
+        if parts.web is None:
+            return None
+        settings, holds = self._inputs.settings, parts.redactor.holds
+        return open_web(settings, self._inputs.environ, worker.folder, holds, stack)[0]
+
+    def words(self, parts: Parts, spawned: Spawned, secret: str) -> Words:
+        """What the prompt of a sub-agent of these parts begins with."""
+        role = self._role(spawned.role)
         system = prompt.system_text(
             parts.catalogue,
             interactive=parts.attended,
@@ -93,12 +146,14 @@ class Place:
         opening = prompt.opening_text(
             [spawned.task],
             parts.workspace.root,
-            tools=self.tools(),
+            tools=self._tools(),
             today=datetime.datetime.now().astimezone().date(),
             secret=secret,
-            protect=_within(spawned.folder, self.inputs.settings.protect),
+            protect=_within(spawned.folder, self._inputs.settings.protect),
+            persona=role.prompt if role else "",
         )
-        return system, parts.redactor.clean(opening)
+        said = (*role.warnings, *unknown_tools(role, parts.catalogue)) if role else ()
+        return Words(system, parts.redactor.clean(opening), said)
 
 
 def _within(folder: str, paths: tuple[str, ...]) -> tuple[str, ...]:

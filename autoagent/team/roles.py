@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 
 from autoagent.configuration import role_files, trust
 from autoagent.configuration.role_files import LeftOut, RoleFile
@@ -11,11 +10,11 @@ from autoagent.errors import ConfigError
 from autoagent.team.front_matter import Unreadable
 from autoagent.team.role_file import Role as Role
 from autoagent.team.role_file import read_role
+from autoagent.team.role_names import SHIPPED
 from autoagent.team.tool_names import is_usual
 from commands.command import Catalogue, CommandSpec
 
 BUILT_IN = "built in"
-SHIPPED = Path(__file__).parent.parent / "roles"
 _ALWAYS = frozenset({"finish", "give_up", "read_result", "batch"})
 _NAMED = 8  # files in one line
 

@@ -39,7 +39,7 @@ _LONGEST_NAME = 32
 class Hirer(Protocol):
     """Makes sub-agents of the parts of the agent that starts them."""
 
-    def check(self, role: str, folder: str) -> str:
+    def check(self, role: str, folder: str, limits: Limits) -> str:
         """The folder's true name, "" for all of the workspace; CommandError when there is no
         such role or folder, or it must not be."""
         ...
@@ -255,10 +255,10 @@ class Team:
         name = self._new_name(name)
         if not task.strip():
             raise CommandError("The task is empty; say all that the agent must know.")
-        folder = self._hirer.check(role, folder)
         limits = self._caller.purse.share(self._caller.elapsed_s)
         if limits is None:
             raise CommandError("Too little is left of the limits to share; do it yourself.")
+        folder = self._hirer.check(role, folder, limits)
         spawned = Spawned(step, name, self._clean(task), role, folder, limits)
         yield [spawned]
         waits = self._common.slots.busy
