@@ -261,7 +261,9 @@ def _show(
                 if results is not None:
                     results.line(item.to_dict())
             else:
-                item.answer.set_result(item.put(person) if person else None)
+                if person is not None:
+                    person.agent = item.agent
+                item.reply(item.put(person) if person else None)
 
 
 def _trust_question(settings: Settings) -> str:

@@ -1,11 +1,13 @@
 """A person as an agent's thread sees them: each call becomes a question on a queue."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from autoagent.approval import Answer, Concern, Person
 from autoagent.reply import Reply
+from commands.cancel import Cancel
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +21,25 @@ class Question:
     agent: str = ""
     answer: "Future[object]" = field(default_factory=Future)
 
+    def reply(self, value: object) -> None:
+        """The first answer counts."""
+        with suppress(InvalidStateError):
+            self.answer.set_result(value)
+
 
 class Relay:
     """The `Person` of one agent. Whoever takes a question answers it, at their end with None.
 
     What a person types unasked, their Ctrl-C and their wish for room are for the session's
-    own agent alone.
+    own agent alone. A sub-agent that is to end waits for no answer: `cancel` is its own.
     """
 
-    def __init__(self, put: Callable[[Question], None], agent: str = "") -> None:
+    def __init__(
+        self, put: Callable[[Question], None], agent: str = "", cancel: Cancel | None = None
+    ) -> None:
         self._put = put
         self._agent = agent
+        self._cancel = cancel
 
     def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
         answer = self._asked(lambda person: person.decide(step, reply, scope, concerns))
@@ -53,4 +63,7 @@ class Relay:
     def _asked(self, put: Callable[[Person], object]) -> object:
         question = Question(put, self._agent)
         self._put(question)
-        return question.answer.result()
+        with ExitStack() as stack:
+            if self._cancel is not None:
+                stack.enter_context(self._cancel.calling(lambda: question.reply(None)))
+            return question.answer.result()

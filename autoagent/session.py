@@ -79,7 +79,7 @@ class Session:
     def __iter__(self) -> Iterator[Event]:
         for item in self.items():
             if isinstance(item, Question):
-                item.answer.set_result(None)
+                item.reply(None)
             elif not item.agent:
                 yield item.event
 
@@ -98,7 +98,7 @@ class Session:
         """Leave whatever is asked, so that the thread can end."""
         while (item := self._queue.get()) is not None:
             if isinstance(item, Question):
-                item.answer.set_result(None)
+                item.reply(None)
 
     def _work(self) -> None:
         try:

@@ -43,9 +43,9 @@ class Troupe:
     def __init__(self, folder: Path, **scripts: Script) -> None:
         self.folder = folder
         self.scripts: Mapping[str, Script] = scripts
-        self.server = FakeOpenAI(check=self._answer, embeds=False)
+        self.server = FakeOpenAI(check=self.answer, embeds=False)
         self.workspace = folder / "work"
-        self.workspace.mkdir(exist_ok=True)
+        self.workspace.mkdir(parents=True, exist_ok=True)
         self.home = folder / "state"
         self.entries: list[Entry] = []  # of the newest run, in the order in which they came
         self.on_entry: Callable[[Entry], object] = lambda _: None
@@ -58,7 +58,8 @@ class Troupe:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _answer(self, body: Body) -> Answer:
+    def answer(self, body: Body) -> Answer:
+        """What the one who asks is told."""
         who, at = asker(body)
         script = self.scripts.get(who, ())
         if callable(script):
@@ -112,7 +113,7 @@ class Troupe:
                     self.entries.append(item)
                     self.on_entry(item)
                 else:
-                    item.answer.set_result(None)
+                    item.reply(None)
         return session
 
     def events(self, agent: str = "") -> list[Event]:

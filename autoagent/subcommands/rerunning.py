@@ -217,7 +217,7 @@ def _shown(session: Session, person: Recorded, settings: Settings, out: Output) 
                 events.append(item.event)
                 view.show(item.event)
             else:
-                item.answer.set_result(item.put(person))
+                item.reply(item.put(person))
     return events
 
 

@@ -103,7 +103,8 @@ class Hiring:
                     office.publish(entry)
 
             self._begin(worker, parts, record)
-            person = Relay(office.publish, worker.name) if parts.attended else None
+            relay = Relay(office.publish, worker.name, worker.cancel)
+            person = relay if parts.attended else None
             agent = built(
                 *(parts, worker.folder, worker.state, record, office.common),
                 person=person,

@@ -33,6 +33,7 @@ class _Asked:
     edited: bool = False
     draft: str = ""
     concerns: Sequence[Concern] = ()
+    agent: str = ""
 
     def decided(self, reason: str, *, count: int = 0, scope: str = "") -> Answer:
         """It runs, as it stands now."""
@@ -45,7 +46,8 @@ class _Asked:
     def question(self) -> str:
         always = f", a = {_covered(self.scope)}" if self.scope else ""
         run = "Run it this once?" if self.concerns else "Run it?"
-        return f"{run} y/n/e/d/s/q/?{always}: "
+        who = f"{self.agent}: " if self.agent else ""
+        return f"{who}{run} y/n/e/d/s/q/?{always}: "
 
 
 def _covered(scope: str) -> str:
@@ -77,10 +79,11 @@ class Terminal:
         self._early: list[str] = []
         self._leaving = False
         self._explained = False
+        self.agent = ""  # the sub-agent that asks, "" the session's own agent
 
     def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
         """Ask until the answer is clear. The end of input leaves, and so does Ctrl-C twice."""
-        asked = _Asked(step, reply.command, scope, concerns=concerns)
+        asked = _Asked(step, reply.command, scope, concerns=concerns, agent=self.agent)
         self._propose(asked, MOST_LINES)
         self._explain()
         while True:
@@ -91,13 +94,16 @@ class Terminal:
             except Interrupted:
                 decision = self._words_instead(asked)
             if isinstance(decision, Answer):
+                if self.agent and decision.decided is None and decision.undo is None:
+                    self._leave_soon()  # all of it, not this agent alone
                 return decision
             asked = decision
 
     def ask(self, question: str) -> str:
         """The end of input leaves; the words after Ctrl-C are asked for by the agent."""
         self._set_aside()
-        self._out.line("The agent asks:", "bold")
+        who = f"Agent {self.agent}" if self.agent else "The agent"
+        self._out.line(f"{who} asks:", "bold")
         fenced(self._out, question)
         try:
             typed = self._line("Your answer: ")

@@ -1,0 +1,54 @@
+"""Sub-agents at a terminal: who speaks is said, questions come one after the other."""
+
+from pathlib import Path
+
+from tests.screens import at_terminal
+from tests.teams import Troupe, says
+
+_ASKS = "a: Run it? y/n/e/d/s/q/?, a = every write_file: "
+
+
+def _write(name: str) -> str:
+    return says("write_file", path=f"{name}.txt", content="text\n")
+
+
+def test_a_question_names_the_agent_that_asks(tmp_path: Path) -> None:
+    """Two of them ask at once: one question after the other, each with its name."""
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[
+            says("start_agent", name="a", task="a"),
+            says("start_agent", name="b", task="b"),
+            says("wait_for_agents"),
+            says("finish", answer="both have asked"),
+        ],
+        a=[_write("a"), says("finish", answer="one")],
+        b=[says("ask_user", question="red or blue?"), says("finish", answer="two")],
+    )
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        for _ in range(2):
+            shown = screen.child.expect_exact([_ASKS, "Agent b asks:"])
+            if shown == 0:
+                screen.child.sendline("y")
+            else:
+                screen.answers("Your answer: ", "blue")
+        screen.shows("both have asked", "Done by the model's word.")
+
+        assert screen.ends() == 0
+        assert (screen.workspace / "a.txt").read_text() == "text\n"
+        told = [m["content"] for body in screen.server.chats for m in body["messages"]]
+        assert any("person]\nblue\n" in text for text in told)
+
+
+def test_leaving_at_a_question_of_a_sub_agent_leaves_the_session(tmp_path: Path) -> None:
+    """Resumable, as anywhere."""
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[says("start_agent", name="a", task="a"), says("wait_for_agents")],
+        a=[_write("a")],
+    )
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        screen.answers(_ASKS, "q")
+        screen.shows("autoagent --resume ")
+
+        assert screen.ends() == 130
