@@ -150,7 +150,9 @@ class Caller:
 
     def _reserve(self, step: int, prompt: int, completion: int) -> Reserved:
         price = self._model.card.price
-        outcome = self.purse.reserve(step, "step", prompt, completion, price, self.elapsed_s)
+        outcome = self.purse.reserve(
+            *(step, "step", prompt, completion, price, self.elapsed_s, self._cancel)
+        )
         if isinstance(outcome, Exhausted):
             raise Ended(self.limit_reached(outcome))
         return outcome
@@ -159,7 +161,9 @@ class Caller:
         """Set aside an embedding of so many tokens, at the price of a prompt, which is never
         less; None when a limit leaves no room."""
         price = self._model.card.price
-        outcome = self.purse.reserve(step, "embedding", tokens, 0, price, self.elapsed_s)
+        outcome = self.purse.reserve(
+            *(step, "embedding", tokens, 0, price, self.elapsed_s, self._cancel)
+        )
         return None if isinstance(outcome, Exhausted) else outcome
 
     def limit_reached(self, exhausted: Exhausted) -> Stopped:
@@ -209,6 +213,7 @@ class Caller:
             request.completion,
             digester.model.card.price,
             self.elapsed_s,
+            self._cancel,
         )
         if isinstance(reserved, Exhausted):
             return cut

@@ -1,13 +1,20 @@
 """One purse: whatever a tree of agents reserves and spends, no limit above it is passed."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from threading import Event, Thread
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoagent.budget import Exhausted
 from autoagent.events import Limits, Replied, Reserved, Started
-from autoagent.model import Price, Usage
+from autoagent.model import Cancelled, Price, Usage
 from autoagent.state import State
 from autoagent.team.purse import FOR_OTHERS, SHARE, Purse
+from commands.cancel import Cancel
 
 PRICE = Price(prompt=2.0, cached=0.5, completion=10.0)
 
@@ -62,7 +69,12 @@ def test_no_order_of_calls_passes_a_limit(
         if state.reserved is not None:
             continue  # its call is under way
         step = state.step + 1
-        outcome = purse.reserve(step, "step", prompt, completion, PRICE, 0.0)
+        never = Cancel()
+        never.set("parent")  # others don't settle while this one would wait
+        try:
+            outcome = purse.reserve(step, "step", prompt, completion, PRICE, 0.0, never)
+        except Cancelled:
+            continue
         if isinstance(outcome, Exhausted):
             continue
         state.apply(outcome)
@@ -81,9 +93,64 @@ def test_no_order_of_calls_passes_a_limit(
             assert each.steps <= limits.steps
 
 
-def test_sub_agents_leave_a_tenth_to_the_agent(  # so that it can end the work
-) -> None:
-    """Two of them take all they can, and the agent still has calls to make."""
+class _Asking(Cancel):
+    """Says when somebody waits under it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = Event()
+
+    @contextmanager
+    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
+        self.asked.set()
+        with super().calling(callback):
+            yield
+
+
+def test_what_others_have_set_aside_is_waited_for_as_it_costs_less_in_the_end() -> None:
+    """Eight calls at once hold aside far more than they use: none ends at a limit for that."""
+    root = _state(Limits(100, 10_000_000, 0.1))
+    main = Purse(root)
+    states = [_state(Limits(50, 1_000_000, 0.09)) for _ in range(2)]
+    first, second = (main.beneath(str(n), state) for n, state in enumerate(states))
+    held = first.reserve(1, "step", 1000, 7000, PRICE, 0.0)  # $0.072 of $0.09
+    assert isinstance(held, Reserved)
+    states[0].apply(held)
+    cancel, came = _Asking(), SimpleQueue[Reserved | Exhausted]()
+    call = (1, "step", 1000, 7000, PRICE, 0.0, cancel)
+    Thread(target=lambda: came.put(second.reserve(*call)), daemon=True).start()  # type: ignore[arg-type]
+
+    assert cancel.asked.wait(10)
+    states[0].apply(_replied(1, Usage(1000, 100, cost=0.003)))
+    first.note()
+    outcome = came.get(timeout=10)
+
+    assert isinstance(outcome, Reserved)
+    assert outcome.completion == 7000
+
+
+def test_waiting_for_others_ends_with_a_cancel_and_with_their_thread() -> None:
+    """A sub-agent whose thread broke off never settles; then all of it counts as used."""
+    root = _state(Limits(100, 10_000_000, 0.1))
+    main = Purse(root)
+    states = [_state(Limits(50, 1_000_000, 0.09)) for _ in range(2)]
+    first, second = (main.beneath(str(n), state) for n, state in enumerate(states))
+    held = first.reserve(1, "step", 1000, 7000, PRICE, 0.0)
+    assert isinstance(held, Reserved)
+    cancel = Cancel()
+    cancel.set("parent")
+
+    with pytest.raises(Cancelled):
+        second.reserve(1, "step", 1000, 7000, PRICE, 0.0, cancel)
+    first.ended()
+    outcome = second.reserve(1, "step", 1000, 7000, PRICE, 0.0)
+
+    assert isinstance(outcome, Reserved)
+    assert outcome.completion < 7000
+
+
+def test_sub_agents_leave_a_tenth_to_the_agent() -> None:
+    """They take all they can, and it still has calls to make, so that it can end the work."""
     root = _state(Limits(100, 100_000))
     main = Purse(root)
     states = []

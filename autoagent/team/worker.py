@@ -87,6 +87,7 @@ class Worker:
             self.fault = self._internal(error)
         finally:
             self.link.end()
+            self.purse.ended()
             self.ended = True
             ring()
 
