@@ -26,7 +26,7 @@ from autoagent.state import State
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.keyboard import Keyboard
 from autoagent.terminal.output import Output, standard_error
-from autoagent.terminal.plain import Plain
+from autoagent.terminal.plain import Voices, states_of, voices
 from autoagent.terminal.prompter import Prompter
 from autoagent.terminal.signals import Signals
 from autoagent.terminal.standard_output import StandardOutput
@@ -147,13 +147,15 @@ def _run(
         out.status("starting…")
     inputs = Inputs(settings, environ, attended, context, schema)
     verbose = settings.verbose
-    view = Plain(out, watched=attended or verbose, quiet=settings.quiet, verbose=verbose)
+    view = voices(out, watched=attended or verbose, quiet=settings.quiet, verbose=verbose)
     person = None
     if attended:
         from autoagent.terminal.interactive import Terminal
 
         changes = partial(_changes, settings)
-        person = Terminal(out, keyboard, environ, view.state, inputs.cancel, changes)
+        states = partial(states_of, view)
+        state = view.main.state
+        person = Terminal(out, keyboard, environ, state, inputs.cancel, changes, states)
     # From here on there is something to end in order.
     with Signals(inputs.cancel, person.leave if person else lambda: None):
         try:
@@ -200,7 +202,7 @@ def _changes(settings: Settings, state: State) -> list[str]:
 
 def _follow(
     session: "Session",
-    views: list[Plain],
+    views: list[Voices],
     person: "Terminal | None",
     settings: Settings,
     out: Output,
@@ -208,12 +210,13 @@ def _follow(
 ) -> int:
     """Show the run to its end, answer its questions, give its answer and receipt."""
     from autoagent.sessions.summary import note_end
+    from autoagent.sessions.tree import entries_of
     from autoagent.terminal.receipt import receipt, result_object
 
     results = StandardOutput(session.cancel)
-    for view, entry in product(views, session.past):
-        view.state.apply(entry.event)
-    state = views[0].state
+    for view, entry in product(views, entries_of(session.folder) if session.past else ()):
+        view.of(entry.agent).state.apply(entry.event)
+    state = views[0].main.state
     try:
         _show(session, views, person, results if settings.output_format == "stream-json" else None)
         note_end(state, session.journal)
@@ -247,7 +250,7 @@ def _follow(
 
 def _show(
     session: "Session",
-    views: list[Plain],
+    views: list[Voices],
     person: "Terminal | None",
     results: StandardOutput | None,
 ) -> None:
@@ -256,8 +259,8 @@ def _show(
     with session:
         for item in session.items():
             if isinstance(item, Entry):
-                for view in views if not item.agent else ():
-                    view.show(item.event)
+                for view in views:
+                    view.of(item.agent).show(item.event)
                 if results is not None:
                     results.line(item.to_dict())
             else:
@@ -341,6 +344,7 @@ def _failure(
         "hosts": [],
         "sources": [],
         "refused": [],
+        "agents": [],
         "error": str(error),
         "resume": error.go_on or None,
         "journal_hash": None,

@@ -248,12 +248,16 @@ class Undone:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a step changed, or an undo after that step: all between two checkpoints."""
+    """What a step changed, or an undo after that step: all between two checkpoints.
+
+    `agents` are those that were at work in it; "" is the session's own.
+    """
 
     step: int
     before: int
     after: int
     undone: bool = False
+    agents: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from autoagent.events import (
 from autoagent.journal import Entry, hash_of, line_of, load
 from autoagent.running import ResultFiles
 from autoagent.session import Session
+from autoagent.sessions.spans import tree_spans
 from autoagent.starting import resume
 from autoagent.state import State, fold
 from commands.atomic import sync, synced
@@ -42,7 +43,7 @@ def fork(inputs: Inputs, found: sessions.Kept, step: int | None) -> Session:
     _check(before, inputs)
     branch = begun(found, kept)
     try:
-        return resume(inputs, branch, [_said(found.folder.name, before.step, entries)])
+        return resume(inputs, branch, [_said(found.folder, before.step, entries)])
     except BaseException:
         shutil.rmtree(branch.folder, ignore_errors=True)
         raise
@@ -153,9 +154,10 @@ def _write(path: Path, data: bytes) -> None:
     os.close(folder)
 
 
-def _said(name: str, step: int, entries: Sequence[Entry]) -> str:
+def _said(folder: Path, step: int, entries: Sequence[Entry]) -> str:
     """What a person must know of a branch: the files are not those of that step."""
-    spans = fold([entry.event for entry in entries]).spans
+    name = folder.name
+    spans = tree_spans(folder, fold([entry.event for entry in entries]))
     text = f"A branch of session {name} after step {step}; the files stay as they are now."
     if any(span.step > step for span in spans):
         text += f" As they were then: autoagent undo {name} --to {step}"

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -83,10 +83,14 @@ class Reading:
         self.hash = ""
         self.size_bytes = 0
         self.torn_bytes = 0  # of a line behind it that isn't finished
-        self._number = 0
+        self.number = 0
 
     def more(self) -> list[Entry]:
         """The entries that were added since. StateError names file and line of any damage."""
+        return list(self.each())
+
+    def each(self) -> Iterator[Entry]:
+        """The entries that were added since, one by one: those before any damage, too."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self.size_bytes)
@@ -94,31 +98,31 @@ class Reading:
         except OSError as error:
             raise StateError(f"{self.path} can't be read: {error.strerror}.") from error
         self.torn_bytes = len(lines.pop())
-        return [self._checked(line) for line in lines]
+        yield from map(self._checked, lines)
 
     def _way_on(self) -> str:
         """What a person can type to resume what stands before the damage."""
-        if not self._number:
+        if not self.number:
             return "Nothing stands before that line, so it can't be resumed."
         import shlex
 
         file, copy = (shlex.quote(f"{self.path}{end}") for end in ("", ".damaged"))
         return (
             "To keep a copy and resume from before that line: "
-            f"cp {file} {copy} && head -n {self._number} {copy} > {file}"
+            f"cp {file} {copy} && head -n {self.number} {copy} > {file}"
         )
 
     def _checked(self, line: bytes) -> Entry:
         try:
             entry = _entry(line)
-            if (entry.number, entry.previous) != (self._number, self.hash):
+            if (entry.number, entry.previous) != (self.number, self.hash):
                 raise MalformedEvent("a line before it is missing or was changed")
         except MalformedEvent as error:
             raise StateError(
-                f"{self.path}, line {self._number + 1} is damaged: {error}. The file was left as "
+                f"{self.path}, line {self.number + 1} is damaged: {error}. The file was left as "
                 f"it is. {self._way_on()}"
             ) from error
-        self._number += 1
+        self.number += 1
         self.size_bytes += len(line) + 1
         self.hash = hash_of(line + b"\n")
         return entry

@@ -32,7 +32,9 @@ class Outcome:
     `answer_schema` it is the JSON value. `verified` is
     None where no `verify` was asked for. `cost_usd` is None when the price is unknown.
     `resume` is the command line that goes on, if any. `usage` counts tokens. `sources` are the
-    pages of the web that were read: url, title, sha256, read_at.
+    pages of the web that were read: url, title, sha256, read_at. Sub-agents count in what was
+    used, changed, reached and refused; `agents` are they: name, role, status, steps, cost_usd,
+    task.
     """
 
     status: str
@@ -50,6 +52,7 @@ class Outcome:
     hosts: tuple[str, ...]
     sources: tuple[Mapping[str, Any], ...]
     refused: tuple[str, ...]
+    agents: tuple[Mapping[str, Any], ...]
     resume: str | None
 
 

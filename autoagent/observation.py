@@ -27,7 +27,7 @@ from autoagent.strict_json import compact
 END = "[end]"
 _LISTED = 20  # paths of an undo
 
-_ENDS: dict[Status, str] = {
+ENDS: dict[Status, str] = {
     "done": "is done",
     "gave_up": "gave up",
     "limit": "reached a limit",
@@ -110,7 +110,7 @@ def of_agent(event: Told | Reported, secret: str) -> str:
     steps = f"{event.steps} step{'' if event.steps == 1 else 's'}"
     cost = "" if event.unpriced else f", {money(event.usage.cost or 0.0)}"
     after_web = ", after reading the web" if event.web else ""
-    head = f"[agent {event.name}{after_web}] {_ENDS[event.status]}, {steps}{cost}"
+    head = f"[agent {event.name}{after_web}] {ENDS[event.status]}, {steps}{cost}"
     if event.changed:
         head += f"; it changed {_listed(event.changed, len(event.changed))}"
     return framed(head, event.text, secret) if event.text.strip() else head

@@ -15,7 +15,7 @@ from autoagent.state import State
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.log import Log
 from autoagent.terminal.output import Output, standard_error
-from autoagent.terminal.plain import Plain
+from autoagent.terminal.plain import Voices, voices
 from autoagent.terminal.receipt import receipt
 from autoagent.terminal.standard_output import answer_bytes, line_bytes
 
@@ -50,8 +50,8 @@ class Outlets:
         assert self._settings is not None
         return self._settings
 
-    def views(self, out: Output) -> list[Plain]:
-        """Who is to be shown each event besides `out`, which is told of their faults."""
+    def views(self, out: Output) -> list[Voices]:
+        """Who is to be shown each entry besides `out`, which is told of their faults."""
         if self._log is None:
             return []
         name = escaped(repr(str(self._known.log_file)))
@@ -61,7 +61,7 @@ class Outlets:
             out.line(f"autoagent: --log-file {name} {why}")
 
         self._log.tell = tell
-        return [Plain(self._log, watched=True, verbose=True)]
+        return [voices(self._log, watched=True, verbose=True)]
 
     def receipt(self, state: State, journal: Path) -> None:
         """What a run came to, into the log."""

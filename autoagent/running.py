@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,11 @@ class ResultFiles:
     ) -> None:
         self._folder = folder
         self._source_of = source_of
+
+    @property
+    def session(self) -> Path:
+        """The folder of the session whose results these are."""
+        return self._folder.parent
 
     def write(self, step: int, text: str, agent: str = "") -> str:
         """Put the text on disk before an event names it; its file's name. `agent` is the
@@ -113,11 +119,15 @@ class Runner:
         return self._cleaned(events)
 
     def take_back(self, state: State, to: int | None) -> Iterator[list[Event]]:
-        """Take back the newest change, or all after a step, in a session between two commands."""
+        """Take back the newest change, or all after a step, in a session between two commands;
+        those of sub-agents, too."""
+        from autoagent.sessions.spans import tree_spans
+
         if self.keeper is None:
             yield [Noticed("undo", "Nothing in this run can be undone.")]
         else:
-            for events in self.keeper.take_back(state, to):
+            spans = partial(tree_spans, self.results.session, state, to)
+            for events in self.keeper.take_back(state, to, spans):
                 yield self._cleaned(events)
                 for event in events:
                     if isinstance(event, Undone):  # of these the model is told

@@ -17,7 +17,7 @@ from tests.program import KEY, ROOT, Done, Program, at_once, of_type, says
 FIELDS = {  # surface.md, Output
     *("type", "schema_version", "session", "status", "exit_code", "goals", "answer", "verified"),
     *("steps", "duration_s", "usage", "cost_usd", "model", "files_changed", "hosts"),
-    *("sources", "refused", "error", "resume", "journal_hash"),
+    *("sources", "refused", "agents", "error", "resume", "journal_hash"),
 }
 PRICE = "--price=1,0.5,2"  # US dollars per million tokens
 JSON = ("--memory", "none", "--output-format", "json")

@@ -242,6 +242,7 @@ def test_the_object_for_programs_has_the_fields_of_the_surface() -> None:
         "hosts": [],
         "sources": [],
         "refused": ["delete_file a"],
+        "agents": [],
         "error": "100 steps are done.",
         "resume": "autoagent --resume 20261120-231800-5f3a --max-steps 200",
         "journal_hash": "5ea1",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from autoagent.checkpoints.checkpoint import Checkpoints, Taken
 from autoagent.checkpoints.manifest import innards
 from autoagent.checkpoints.objects import CheckpointFault, Objects
-from autoagent.events import Checkpointed, Event, Executing, Noticed
+from autoagent.events import Checkpointed, Event, Executing, Noticed, Span
 from autoagent.model import Cancelled
 from autoagent.state import State
 from commands.cancel import Cancel
@@ -90,10 +90,13 @@ class Keeper:
         self._seconds += time.monotonic() - began
         return [*events, *self._notices(taken)], _worth_naming(taken), taken.made
 
-    def take_back(self, state: State, to: int | None) -> Iterator[list[Event]]:
+    def take_back(
+        self, state: State, to: int | None, spans_of: Callable[[], Sequence[Span]] | None = None
+    ) -> Iterator[list[Event]]:
         """Take back the newest change, or all after the step `to`, between two commands.
 
         The last events tell what became of it. One that was cut off before is completed.
+        `spans_of` gives what counts when those before are on disk; else it is the state's.
         """
         # Rarely needed, and no small import.
         from autoagent.checkpoints import undo
@@ -109,12 +112,13 @@ class Keeper:
             yield (
                 [Checkpointed(open_one.step, "after", number)] if open_one else self._beside(number)
             )
-            spans, step = undo.meant(state.spans, to)
+            spans, step = undo.meant(spans_of() if spans_of else state.spans, to)
             done = undo.undo(self._checkpoints, self._objects, session, spans, step)
             self._undone = done.after
             nothing = not done.paths and not done.skipped
             yield [_said("There is nothing to take back.") if nothing else undo.event_of(done)]
-            yield _left(done)
+            made = undo.makers(self._checkpoints.timeline, spans, done)
+            yield [*_left(done), *([_said(made)] if made else [])]
             undo.settled(self._objects, session)
         except CheckpointFault as fault:
             yield [_said(str(fault))]

@@ -52,6 +52,20 @@ def meant(spans: Sequence[Span], to: int | None) -> tuple[list[Span], int]:
     return list(spans[max(stays, default=-1) + 1 :]), to
 
 
+def makers(timeline: Timeline, spans: Iterable[Span], done: Undoing) -> str:
+    """Who made the changes that were taken back, as a sentence; "" where no sub-agent did."""
+    paths = set(done.paths)
+    names = {
+        name
+        for span in spans
+        if paths.intersection(timeline.changed(span.before, span.after))
+        for name in span.agents
+    }
+    subs = sorted(names - {""})
+    also = ["the session's own agent"] if "" in names else []
+    return f"Made by {', '.join([*subs, *also])}." if subs else ""
+
+
 def event_of(done: Undoing) -> Undone:
     """What the journal keeps of it."""
     # What git keeps for itself comes last: the model reads the first few.

@@ -10,34 +10,30 @@ from typing import Any
 from autoagent.events import (
     Cut,
     Decided,
+    Dismissed,
     Event,
     Executed,
     Fed,
+    Messaged,
     Noticed,
     Refused,
     Replied,
+    Reported,
     Resumed,
+    Spawned,
     Started,
     Stopped,
     Undone,
     Verified,
 )
 from autoagent.history import messages
-from autoagent.journal import Entry, Loaded
+from autoagent.journal import Entry
+from autoagent.observation import ENDS
 from autoagent.reply import Command
-from autoagent.sessions.summary import facts_of
 from autoagent.state import Part, State
 
-Whole = Callable[[Executed], str]
-
-
-# JSON: the result object of a run, with every event.
-
-
-def as_object(loaded: Loaded, *, running: bool) -> dict[str, Any]:
-    """All of it as one object: what `sessions list` says of it, and its events as on disk."""
-    facts = facts_of(loaded, running=running)
-    return {**facts, "events": [entry.to_dict() for entry in loaded.entries]}
+Whole = Callable[[str, Executed], str]
+"""The text of a result, by the agent and the event."""
 
 
 # Chat: the conversations as the model saw them.
@@ -90,8 +86,13 @@ def as_markdown(entries: Sequence[Entry], facts: dict[str, Any], whole: Whole) -
     """The session as a page; a piece at a time, each with its line breaks."""
     yield f"# Session {facts['session']}\n\n"
     yield from _table(facts)
+    speaker = ""
     for entry in entries:
-        yield from _piece(entry, whole)
+        said = "".join(_piece(entry, whole))
+        if said and entry.agent != speaker:
+            speaker = entry.agent
+            yield f"# {f'Agent {_flat(speaker)}' if speaker else 'The session'}\n\n"
+        yield said
 
 
 def _table(facts: dict[str, Any]) -> Iterator[str]:
@@ -133,8 +134,18 @@ def _piece(entry: Entry, whole: Whole) -> Iterator[str]:
             yield f"Refused by the person. {_flat(decided.reason)}\n\n"
         case Executed() as done:
             yield f"Result ({done.source}): {_flat(done.note)}\n\n"
-            text = whole(done)
+            text = whole(entry.agent, done)
             yield _fenced(text) if text.strip("\n") else ""
+        case Spawned(name=name, role=role, task=task):
+            yield f"The agent {_flat(name)}{f' ({_flat(role)})' if role else ''} starts:\n\n"
+            yield f"{_quoted(task)}\n"
+        case Messaged(name=name, text=text):
+            yield f"The agent {_flat(name)} is told:\n\n{_quoted(text)}\n"
+        case Dismissed(name=name):
+            yield f"The agent {_flat(name)} is dismissed.\n\n"
+        case Reported(paused=False) as report:
+            yield f"The agent {_flat(report.name)} {ENDS[report.status]}:\n\n"
+            yield f"{_quoted(report.text)}\n"
         case Fed(text=text):
             yield f"The person said:\n\n{_quoted(text)}\n"
         case Noticed(text=text):

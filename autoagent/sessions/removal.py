@@ -14,6 +14,7 @@ from autoagent.errors import StateError
 from autoagent.journal import first_of
 from autoagent.sessions.folders import JOURNAL, folders
 from autoagent.sessions.lock import Lock
+from autoagent.sessions.tree import journals
 from autoagent.sizes import taken
 
 _HEAD_BYTES = 200  # of a line, in which its type stands
@@ -88,7 +89,9 @@ def claims(places: Places) -> tuple[dict[str, Claim], list[str]]:
             unclear.append(folder.name)
         else:
             store = places.checkpoints(Path(started.workspace))
-            found[folder.name] = Claim(store, _first_number(folder / JOURNAL))
+            numbers = [_first_number(journal) for journal in journals(folder)]
+            first = min((number for number in numbers if number is not None), default=None)
+            found[folder.name] = Claim(store, first)
     return found, unclear
 
 
@@ -119,7 +122,7 @@ def all_stores(places: Places) -> list[Path]:
 
 
 def _first_number(journal: Path) -> int | None:
-    """The smallest checkpoint that the session names; 0 where that can't be read."""
+    """The smallest checkpoint that the journal names; 0 where that can't be read."""
     found: list[int] = []
     with journal.open("rb") as lines:
         for line in lines:

@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 from autoagent import __version__
 from autoagent.errors import StateError
 from autoagent.events import Stopped
-from autoagent.journal import Journal, Loaded, NewerVersion, first_of, load
+from autoagent.journal import Entry, Journal, NewerVersion, first_of
 from autoagent.sessions.folders import JOURNAL
 from autoagent.sessions.holder import holder_of
-from autoagent.state import State, fold
+from autoagent.sessions.tree import Tree
+from autoagent.state import State
+from autoagent.team.reports import reckoned, rows
 
 _NAME = "summary.json"
 STATUSES = (
@@ -53,7 +55,7 @@ def summary(folder: Path) -> Summary:
         if facts is None:
             # Asked first: what is written until somebody lets go of it is read then.
             who = holder_of(folder)
-            facts = facts_of(load(folder / JOURNAL), running=who is not None)
+            facts = facts_of(folder, running=who is not None)
             if who is None:
                 _keep(folder, key, facts)
     except NewerVersion as error:
@@ -78,19 +80,33 @@ def summary(folder: Path) -> Summary:
 _ALIVE = {"status": "running", "exit_code": None, "error": None, "resume": None}
 
 
-def facts_of(loaded: Loaded, *, running: bool) -> dict[str, Any]:
+def facts_of(folder: Path, *, running: bool) -> dict[str, Any]:
     """The session as one object; StateError when its journal has no beginning."""
-    state = fold([entry.event for entry in loaded.entries])
+    tree = Tree(folder)
+    entries = tree.more()
+    states = states_of(entries)
+    state = states[""]
     if state.started is None:
         raise StateError("its journal has no readable beginning")
     unfinished = state.stopped is None
     if unfinished:
         ended(state, running=running)
-    times = loaded.entries[0].at, loaded.entries[-1].at
-    facts = _facts(state, loaded.hash, times, loaded.size_bytes)
-    if unfinished:
-        facts |= _ALIVE if running else {"status": "died", "exit_code": None}
+    state = reckoned(state, states, running=unfinished and running)
+    times = entries[0].at, max(entry.at for entry in entries)
+    facts = _facts(state, tree.main.hash, times, tree.main.size_bytes)
+    if unfinished and running:
+        facts |= {**_ALIVE, "agents": [asdict(row) for row in rows(state, states, alive=True)]}
+    elif unfinished:
+        facts |= {"status": "died", "exit_code": None}
     return facts
+
+
+def states_of(entries: Iterable[Entry]) -> dict[str, State]:
+    """Where each agent of a session stands, by its name; "" is the session's own."""
+    states = {"": State()}
+    for entry in entries:
+        states.setdefault(entry.agent, State()).apply(entry.event)
+    return states
 
 
 def note_end(state: State, journal: Journal) -> None:

@@ -1,8 +1,9 @@
-"""Waking when something in a folder changes."""
+"""Waking when something in one of some folders changes."""
 
 import ctypes
 import os
 import select
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,16 +12,28 @@ _MODIFY, _CLOSE_WRITE, _MOVED_TO, _CREATE = 0x2, 0x8, 0x80, 0x100
 
 
 class Watch:
-    """Told by the kernel (inotify) when a file in the folder is written, made or closed."""
+    """Told by the kernel (inotify) when a file in a folder is written, made or closed."""
 
     def __init__(self, folder: Path) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._file: int | None = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
-        if self._file is not None and self._file >= 0:
-            events = _MODIFY | _CLOSE_WRITE | _MOVED_TO | _CREATE
-            libc.inotify_add_watch(self._file, os.fsencode(folder), ctypes.c_uint32(events))
-        else:  # too many of them: every wait lasts to its end
-            self._file = None
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._watched: dict[Path, int] = {}
+        self._file: int | None = self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        if self._file is not None and self._file < 0:
+            self._file = None  # too many of them: every wait lasts to its end
+        self.only([folder])
+
+    def only(self, folders: Iterable[Path]) -> None:
+        """Watch these from now on, and no others; those that can't be are tried again."""
+        wanted = set(folders)
+        for folder in self._watched.keys() - wanted:
+            self._libc.inotify_rm_watch(self._file, self._watched.pop(folder))
+        if self._file is None:
+            return
+        events = ctypes.c_uint32(_MODIFY | _CLOSE_WRITE | _MOVED_TO | _CREATE)
+        for folder in wanted - self._watched.keys():
+            number = self._libc.inotify_add_watch(self._file, os.fsencode(folder), events)
+            if number >= 0:
+                self._watched[folder] = number
 
     def __enter__(self) -> Self:
         return self

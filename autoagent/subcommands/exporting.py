@@ -14,9 +14,10 @@ from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings
 from autoagent.configuration.values import from_text
 from autoagent.errors import ConfigError, StateError
-from autoagent.journal import load
+from autoagent.events import Executed
 from autoagent.sessions import export as forms
 from autoagent.sessions.summary import facts_of
+from autoagent.sessions.tree import entries_of, folder_of
 from autoagent.subcommands.showing import whole_results
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.output import Output
@@ -44,19 +45,24 @@ def export(
 
 
 def _markdown(found: sessions.Kept, *, whole: bool) -> Iterator[str]:
-    loaded = load(found.journal)
-    facts = facts_of(loaded, running=sessions.holder_of(found.folder) is not None)
-    text = whole_results(found.folder) if whole else lambda event: event.text
-    return forms.as_markdown(loaded.entries, facts, text)
+    facts = facts_of(found.folder, running=sessions.holder_of(found.folder) is not None)
+
+    def text(agent: str, event: Executed) -> str:
+        return whole_results(folder_of(found.folder, agent))(event) if whole else event.text
+
+    return forms.as_markdown(entries_of(found.folder), facts, text)
 
 
 def _json(found: sessions.Kept) -> Iterator[dict[str, Any]]:
     running = sessions.holder_of(found.folder) is not None
-    yield forms.as_object(load(found.journal), running=running)
+    facts = facts_of(found.folder, running=running)
+    yield {**facts, "events": [entry.to_dict() for entry in entries_of(found.folder)]}
 
 
 def _chats(found: sessions.Kept) -> Iterator[dict[str, Any]]:
-    return forms.as_chats([entry.event for entry in load(found.journal).entries])
+    entries = entries_of(found.folder)
+    for agent in dict.fromkeys(entry.agent for entry in entries):
+        yield from forms.as_chats([entry.event for entry in entries if entry.agent == agent])
 
 
 def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:

@@ -1,28 +1,28 @@
-"""The commands of a session once more, in another folder: which results differ."""
+"""The commands of a session's agents once more, in another folder: which results differ."""
 
 import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
 from autoagent import sessions
-from autoagent.approval import Answer, Concern
 from autoagent.configuration.folders import check_workspace
 from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError, RefusedError
-from autoagent.events import Decided, Event, Executed, Limits, Refused, Replied, Started
-from autoagent.journal import Entry, load
+from autoagent.events import Event, Executed, Limits, Started
 from autoagent.models.choosing import Chosen
-from autoagent.reply import Reply
-from autoagent.scripted import Scripted
 from autoagent.session import Session
+from autoagent.sessions.tree import entries_of
+from autoagent.subcommands.again import InTurn, Part, Replay, order_of, parts_of
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.layout import told
 from autoagent.terminal.output import Output
-from autoagent.terminal.plain import Plain
+from autoagent.terminal.plain import voices
+from commands.agents import start_agent
 from commands.guard import is_masked
 
 _SECONDS = re.compile(r"\b\d+(\.\d+)? s\b")
@@ -38,35 +38,7 @@ class Difference:
     name: str
     was: str | None
     now: str | None
-
-
-class Recorded:
-    """The person of the first run: what they decided and answered, and yes where they weren't
-    asked."""
-
-    def __init__(self, events: Sequence[Event]) -> None:
-        self._decided = {e.step: e for e in events if isinstance(e, Decided)}
-        asked = (e for e in events if isinstance(e, Executed) and e.name == "ask_user")
-        self._answers = iter([e.text for e in asked])
-
-    def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
-        known = self._decided.get(step)
-        if known is None:  # a path or an address that was never opened stays closed
-            closed = any(each.place or each.address for each in concerns)
-            return Answer(Decided(step, "refuse" if closed else "run", "as it was"))
-        return Answer(replace(known, count=0, scope=""))
-
-    def ask(self, question: str) -> str:
-        return next(self._answers, "")
-
-    def heard(self) -> list[str]:
-        return []
-
-    def wants_room(self) -> bool:
-        return False
-
-    def interrupted(self) -> str | None:
-        return None
+    agent: str = ""
 
 
 def rerun(
@@ -86,17 +58,56 @@ def rerun(
             "session's workspace holds now is in it first."
         )
     folder = _made(Path(into), Path(found.started.workspace), settings, copy=copy)
-    events = [entry.event for entry in load(found.journal).entries]
-    session = _begun(replace(settings, workspace=folder), environ, found.started, events)
-    try:
-        again = _shown(session, Recorded(events), settings, out)
-    finally:
-        memory = settings.places.memory(_memory_of(found.started))
-        for file in memory.parent.glob(f"{memory.name}*"):
-            file.unlink(missing_ok=True)
-    places = (found.started.workspace, str(folder))
-    _tell(list(differences(events, again, places)), events, session, settings, out)
+    entries = entries_of(found.folder)
+    parts = parts_of(entries, folder)
+    replays = _played(parts, order_of(entries, parts), settings, environ, out)
+    found_ones = [each for name, part in parts.items() for each in _of(name, part, replays)]
+    steps = sum(isinstance(e, Executed) for part in parts.values() for e in part.events)
+    _tell(found_ones, steps, replays, settings, out)
     return 0
+
+
+def _played(
+    parts: Mapping[str, Part],
+    order: Sequence[str],
+    settings: Settings,
+    environ: Mapping[str, str],
+    out: Output,
+) -> dict[str, Replay]:
+    """Every agent's steps again, in that order; each agent begins with its first."""
+    quiet = settings.quiet or settings.output_format != "text"
+    view = voices(out, watched=settings.verbose, quiet=quiet)
+    replays: dict[str, Replay] = {}
+    with ExitStack() as stack:
+
+        def replay_of(agent: str) -> Replay:
+            if agent not in replays:
+                part = parts[agent]
+                stack.callback(_forget, settings.places.memory(_memory_of(part.started)))
+                session, model = _begun(settings, environ, part)
+                stack.enter_context(session)
+                replays[agent] = Replay(session, model, part, view.of(agent))
+            return replays[agent]
+
+        replay_of("")
+        for agent in order:
+            replay_of(agent).step()
+        for replay in replays.values():
+            replay.end()
+    return replays
+
+
+def _of(agent: str, part: Part, replays: Mapping[str, Replay]) -> Iterator[Difference]:
+    """The differences of one agent, by the steps of the first time."""
+    after = replays[agent].events if agent in replays else ()
+    for each in differences(part.events, after, (part.started.workspace, str(part.folder))):
+        known = each.step <= len(part.steps)
+        yield replace(each, agent=agent, step=part.steps[each.step - 1] if known else each.step)
+
+
+def _forget(memory: Path) -> None:
+    for file in memory.parent.glob(f"{memory.name}*"):
+        file.unlink(missing_ok=True)
 
 
 def differences(
@@ -124,7 +135,7 @@ def _told_apart(
     was: Executed | None, now: Executed | None, places: tuple[str, str]
 ) -> tuple[str | None, str | None]:
     """Their notes where these differ, else the first lines of the text that do."""
-    if was is None or now is None or was.note != now.note:
+    if was is None or now is None or _SECONDS.sub("", was.note) != _SECONDS.sub("", now.note):
         return _why(was), _why(now)
     lines = (e.text.replace(p, "").splitlines() for e, p in zip((was, now), places, strict=True))
     for one, other in zip_longest(*lines, fillvalue=""):
@@ -169,28 +180,28 @@ def _without_secrets(_: str, names: list[str]) -> list[str]:
     return [name for name in names if is_masked(name)]
 
 
-def _begun(
-    settings: Settings, environ: Mapping[str, str], started: Started, events: Sequence[Event]
-) -> Session:
+def _begun(settings: Settings, environ: Mapping[str, str], part: Part) -> tuple[Session, InTurn]:
     from autoagent.assembling import Inputs
     from autoagent.starting import begin
     from autoagent.team.acting import role_told
 
-    replies = [e.raw for e in events if isinstance(e, Replied | Refused)]
-    script = Scripted(replies, window=started.window)
-    limits = Limits(len(replies) + 1, _TOKENS, None, None)
-    settings = replace(
+    started = part.started
+    script = InTurn(part.replies, window=started.window)
+    limits = Limits(len(part.replies) + 1, _TOKENS, None, None)
+    private = replace(
         settings,
+        workspace=_there(part.folder),
         memory=_memory_of(started),
         protect=started.protect,
-        disable=started.disable,
+        disable=(*started.disable, start_agent.name),
         commands=tuple(Path(each) for each in started.commands if Path(each).exists()),
         verify=started.verify,
         dry_run=False,
     )
     pick = Chosen("scripted", None, script.card, started.window, limits)
-    role = role_told(started) if started.role else None
-    inputs = Inputs(settings, environ, attended=True, role=role)
+    # A sub-agent has the commands that it was told of, no more.
+    role = role_told(started) if started.role or started.sub_agent else None
+    inputs = Inputs(private, environ, attended=True, role=role)
     session = begin(inputs, started.goals, pick, lambda _: script)
     if session.cage == "none" and not settings.unsafe:
         with session:
@@ -199,44 +210,46 @@ def _begun(
             "There is no sandbox here, so nothing was run again: autoagent doctor says what to "
             "do. --unsafe runs the commands without one."
         )
-    return session
+    return session, script
+
+
+def _there(folder: Path) -> Path:
+    """A part of the workspace in which a sub-agent works; made where nobody made it yet."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{str(folder)!r} can't be made: {error.strerror}.") from error
+    return folder
 
 
 def _memory_of(started: Started) -> str:
     """A memory of its own, empty, so that what was remembered later plays no part."""
-    return f"replay-{started.session}"
-
-
-def _shown(session: Session, person: Recorded, settings: Settings, out: Output) -> list[Event]:
-    quiet = settings.quiet or settings.output_format != "text"
-    view = Plain(out, watched=settings.verbose, quiet=quiet)
-    events: list[Event] = []
-    with session:
-        for item in session.items():
-            if isinstance(item, Entry):
-                events.append(item.event)
-                view.show(item.event)
-            else:
-                item.reply(item.put(person))
-    return events
+    return f"replay-{started.session.replace('/', '-')}"
 
 
 def _tell(
     found: Sequence[Difference],
-    before: Sequence[Event],
-    session: Session,
+    steps: int,
+    replays: Mapping[str, Replay],
     settings: Settings,
     out: Output,
 ) -> None:
-    steps = sum(isinstance(event, Executed) for event in before)
+    made = {agent: replay.session.folder.name for agent, replay in replays.items()}
     if settings.output_format != "text":
-        rows = [{"step": d.step, "command": d.name, "was": d.was, "now": d.now} for d in found]
-        out.line(json.dumps({"session": session.folder.name, "steps": steps, "differ": rows}))
+        rows = [
+            {"agent": d.agent, "step": d.step, "command": d.name, "was": d.was, "now": d.now}
+            for d in found
+        ]
+        told_of = {"session": made.pop(""), "agents": made, "steps": steps, "differ": rows}
+        out.line(json.dumps(told_of))
         return
     for each in found:
-        out.line(f"step {each.step} {escaped(each.name)} differs:", "magenta")
+        who = f"{one_line(each.agent, _WIDTH)}: " if each.agent else ""
+        out.line(f"{who}step {each.step} {escaped(each.name)} differs:", "magenta")
         for label, text in (("was", each.was), ("now", each.now)):
             out.line(f"  {label}: {'nothing' if text is None else one_line(text, _WIDTH)}")
     same = steps - len([each for each in found if each.was is not None])
     told(out, f"{same} of {steps} results are as they were.")
-    told(out, f"The session of this replay: {session.folder.name}")
+    told(out, f"The session of this replay: {made.pop('')}")
+    for agent, session in made.items():
+        told(out, f"That of {agent}: {session}")

@@ -184,7 +184,9 @@ def _line(each: Summary, workspace: Path, out: Output) -> str:
     steps = f"{each.steps} step{'s' if each.steps != 1 else ' '}"
     head = f"{each.session}  {each.status:<11} {steps:>9} {cost:>8} {age:>6}  "
     elsewhere = each.workspace != str(workspace)
-    place = f"  ({escaped(each.workspace)})" if elsewhere else ""
+    agents = len(each.facts.get("agents", ()))
+    place = f"  ({agents} agent{'s' if agents > 1 else ''})" if agents else ""
+    place += f"  ({escaped(each.workspace)})" if elsewhere else ""
     room = out.width - 1 - len(head) - len(place) if out.is_terminal else _LONGEST_GOAL
     return head + one_line("; ".join(each.goals), max(_LEAST_GOAL, room)) + place
 

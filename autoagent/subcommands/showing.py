@@ -13,6 +13,9 @@ from autoagent.journal import Entry, load
 from autoagent.running import ResultFiles
 from autoagent.sessions.following import followed
 from autoagent.sessions.summary import ended, facts_of
+from autoagent.sessions.tree import entries_of, folder_of
+from autoagent.team.reports import reckoned
+from autoagent.terminal.chorus import Chorus
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.layout import told
 from autoagent.terminal.output import Output
@@ -35,7 +38,7 @@ def show(settings: Settings, wanted: str, out: Output) -> int:
     """`autoagent sessions show [ID]`: all of it, from top to end."""
     found = sessions.find(settings.places.sessions, wanted, settings.workspace)
     view = _view(settings, found, out, alive=False)
-    for entry in load(found.journal).entries:
+    for entry in entries_of(found.folder):
         view.show(entry)
         if out.lost is not None:
             break
@@ -53,7 +56,7 @@ def replay(
     """`autoagent sessions replay [ID]`: as it was, so many times faster, no pause over 3 s."""
     found = sessions.find(settings.places.sessions, wanted, settings.workspace)
     view = _view(settings, found, out, alive=speed < float("inf"))
-    entries = load(found.journal).entries
+    entries = entries_of(found.folder)
     at = entries[0].at if entries else 0.0
     for entry in entries:
         wait_s = min(_LONGEST_PAUSE_S, (entry.at - at) / speed)
@@ -105,12 +108,14 @@ def _running_one(settings: Settings, wanted: str) -> sessions.Kept:
 
 
 def _before_last_step(entries: list[Entry]) -> int:
-    """How many entries stand before the first of the last step that has its reply."""
-    replies = [entry.event for entry in entries if isinstance(entry.event, Replied | Refused)]
+    """How many entries stand before the first of the last step that has its reply, of those of
+    the session's own agent."""
+    own = [(number, entry.event) for number, entry in enumerate(entries) if not entry.agent]
+    replies = [event for _, event in own if isinstance(event, Replied | Refused)]
     if not replies:
         return 0
-    steps = [getattr(entry.event, "step", 0) for entry in entries]
-    return steps.index(replies[-1].step)
+    last = replies[-1].step
+    return next(number for number, event in own if getattr(event, "step", 0) == last)
 
 
 def _view(settings: Settings, found: sessions.Kept, out: Output, *, alive: bool) -> _View:
@@ -127,24 +132,27 @@ class _Text:
     """For a person; ends with the receipt, or with what there is instead."""
 
     def __init__(self, found: sessions.Kept, out: Output, *, whole: bool, alive: bool) -> None:
-        text = whole_results(found.folder) if whole else None
-        self._telling = Telling(out, text, alive=alive)
+        def telling(out: Output, agent: str) -> Telling:
+            text = whole_results(folder_of(found.folder, agent)) if whole else None
+            return Telling(out, text, alive=alive)
+
+        self._chorus = Chorus(out, telling)
         self._found = found
         self._out = out
         self._network = False
-        self.skip = self._seen(self._telling.skip)
-        self.show = self._seen(self._telling.show)
 
-    def _seen(self, go_on: Callable[[Entry], None]) -> Callable[[Entry], None]:
-        def take(entry: Entry) -> None:
-            self._network |= _opens_network(entry)
-            go_on(entry)
+    def show(self, entry: Entry) -> None:
+        self._network |= _opens_network(entry)
+        self._chorus.of(entry.agent).show(entry)
 
-        return take
+    def skip(self, entry: Entry) -> None:
+        self._network |= _opens_network(entry)
+        self._chorus.of(entry.agent).skip(entry)
 
     def close(self) -> None:
         out, found = self._out, self._found
-        state = self._telling.view.state
+        state = self._chorus.main.view.state
+        states = {agent: each.view.state for agent, each in self._chorus.voices.items()}
         out.write("")  # ends the passing line
         if out.lost is not None:
             return
@@ -156,7 +164,8 @@ class _Text:
         if died:
             ended(state, running=False)
         assert state.stopped is not None
-        receipt(out, state, found.journal, network=self._network)
+        whole = reckoned(state, states, running=False)
+        receipt(out, whole, found.journal, network=self._network)
         if not died:
             out.line(f"It ended with exit code {state.stopped.exit_code}.")
 
@@ -178,11 +187,11 @@ class _Lines:
 
     def close(self) -> None:
         running = sessions.holder_of(self._found.folder) is not None
-        self._out.line(json.dumps(facts_of(load(self._found.journal), running=running)))
+        self._out.line(json.dumps(facts_of(self._found.folder, running=running)))
 
 
 def whole_results(folder: Path) -> Callable[[Executed], str]:
-    """What gives the whole text of a result of that session."""
+    """What gives the whole text of a result, by the folder of its agent's journal."""
     files = ResultFiles(folder / "results")
 
     def text(event: Executed) -> str:

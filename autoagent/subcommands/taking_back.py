@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +21,10 @@ from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError
 from autoagent.events import Checkpointed, Event, Span
-from autoagent.journal import Journal, Loaded, load
+from autoagent.journal import Journal, load
 from autoagent.running import cleaned
+from autoagent.sessions.spans import tree_spans, unclosed
+from autoagent.sessions.tree import Tree, entries_of, folder_of
 from autoagent.state import State, fold
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.output import Output, Style
@@ -39,13 +41,16 @@ def take_back(settings: Settings, wanted: str, to: str | None, out: Output, *, f
             out.line("An undo of this session was cut off; it is completed now.")
             spans, step = list[Span](), 0
         else:
-            spans, step = _meant(held.spans(), held.state, to)
+            up_to = _step(held.state, to)
+            spans, step = undo.meant(held.spans(up_to), up_to)
             if not spans:
                 out.line("There is nothing to take back.")
                 return 0
         done = undo.undo(held.checkpoints, held.objects, held.name, spans, step, force=force)
+        made = held.clean(undo.makers(held.checkpoints.timeline, spans, done))
         done = held.journaled(done)
-    _tell(out, done, "taken back")
+    _tell(out, done, "taken back", made)
+    _tell_damage(out, held.damage)
     if done.paths:
         out.line(f"To take this back: autoagent undo {held.name}")
     return _LEFT if done.skipped else 0
@@ -67,6 +72,7 @@ def bring_in(settings: Settings, wanted: str, out: Output, *, force: bool) -> in
         )
         done = held.journaled(done)
     _tell(out, done, "brought in")
+    _tell_damage(out, held.damage)
     _name(out, unknown)
     if done.paths:
         out.line(f"To take this back: autoagent undo {held.name}")
@@ -76,9 +82,11 @@ def bring_in(settings: Settings, wanted: str, out: Output, *, force: bool) -> in
 def show(settings: Settings, wanted: str, out: Output) -> int:
     """`autoagent diff [ID]`: what the session changed, between its first step and its last."""
     found = sessions.find(settings.places.sessions, wanted, settings.workspace)
-    state = fold([entry.event for entry in load(found.journal).entries])
+    tree = Tree(found.folder)
+    state = fold([entry.event for entry in tree.more() if not entry.agent])
     show_line = _coloured(out) if out.is_terminal else _write_raw
     print_difference(settings.places, state, out, show_line)
+    _tell_damage(out, tree.damage)
     return 0
 
 
@@ -87,7 +95,7 @@ def tell_dry_run(places: Places, state: State, out: Output) -> None:
     assert state.started is not None
     out.line()
     print_difference(places, state, out, _coloured(out))
-    if state.spans:
+    if _spans(places, state):
         out.line("To bring this into the workspace:")
         out.line(f"  autoagent apply {state.started.session}", "bold")
 
@@ -120,19 +128,25 @@ def _changes(places: Places, state: State) -> Iterator[tuple[list[Wish], list[Sk
     objects = Objects(places.checkpoints(Path(started.workspace)))
     with closing(objects), told("The checkpoints can't be read"):
         tree = started.session if started.dry_run else ""
-        spans = [span for span in state.spans if not (started.dry_run and span.undone)]
+        spans = [s for s in _spans(places, state) if not (started.dry_run and s.undone)]
         changes, skipped = undo.wishes(Timeline(objects, tree), spans)
         yield changes, skipped, objects
 
 
+def _spans(places: Places, state: State) -> list[Span]:
+    """Of all agents of the session."""
+    assert state.started is not None
+    return tree_spans(places.sessions / state.started.session, state)
+
+
 @dataclass(slots=True)
 class _Held:
-    """A session that no process works on, its journal and its checkpoints."""
+    """A session that no process works on, its journals and its checkpoints."""
 
     name: str
-    path: Path
-    loaded: Loaded
-    state: State
+    folder: Path
+    state: State  # of its own agent
+    damage: Mapping[str, str]  # what is wrong with journals of its sub-agents
     workspace: Path
     copy: Path
     objects: Objects
@@ -143,42 +157,43 @@ class _Held:
     def is_dry_run(self) -> bool:
         return self.state.started is not None and self.state.started.dry_run
 
-    def spans(self) -> list[Span]:
-        """What was changed in the workspace itself; a command that was cut off ends now."""
+    def spans(self, to: int | None) -> list[Span]:
+        """What was changed in the workspace itself, up to the end of that step and after it; a
+        command that was cut off ends now."""
         if self.is_dry_run:
             return [span for span in self.state.spans if span.undone]
         self._close(self.checkpoints)
-        return self.state.spans
+        return tree_spans(self.folder, self.state, to)
 
     def changes_of_copy(self) -> tuple[list[Wish], list[Skipped]]:
         copy = Checkpoints(self.copy, self.objects, tree=self.name)
         self._close(copy)
-        spans = [span for span in self.state.spans if not span.undone]
+        spans = [span for span in tree_spans(self.folder, self.state) if not span.undone]
         return undo.wishes(copy.timeline, spans)
 
     def _close(self, checkpoints: Checkpoints) -> None:
-        open_one = self.state.unclosed
-        if open_one is not None:
+        """End what agents were at when they were killed, with what stands there now."""
+        open_ones = unclosed(entries_of(self.folder))
+        ended = {name: one for name, one in open_ones.items() if name not in self.damage}
+        if ended:
             number = checkpoints.take().number
-            self._append([Checkpointed(open_one.step, "after", number)])
+            for agent, one in ended.items():
+                self._append(Checkpointed(one.step, "after", number), agent)
 
     def journaled(self, done: Undoing) -> Undoing:
         """Write it down, unless it was already before this process came; as it can be told."""
         known = any(s.undone and s.before == done.before for s in self.state.spans)
         if not known and (done.paths or done.skipped):
-            self._append([cleaned(undo.event_of(done), self.clean)])
+            self._append(cleaned(undo.event_of(done), self.clean))
         undo.settled(self.objects, self.name)
         skipped = tuple(replace(one, path=self.clean(one.path)) for one in done.skipped)
         return replace(done, paths=tuple(map(self.clean, done.paths)), skipped=skipped)
 
-    def _append(self, events: list[Event]) -> None:
-        journal = Journal(self.path, self.loaded)
-        try:
-            journal.append(events)
-        finally:
-            journal.close()
-        self.loaded = load(self.path)
-        for event in events:
+    def _append(self, event: Event, agent: str = "") -> None:
+        path = folder_of(self.folder, agent) / sessions.JOURNAL
+        with closing(Journal(path, load(path), agent=agent)) as journal:
+            journal.append([event])
+        if not agent:
             self.state.apply(event)
 
 
@@ -190,33 +205,38 @@ def _opened(settings: Settings, wanted: str) -> Iterator[_Held]:
     with ExitStack() as stack:
         stack.callback(sessions.Lock(found.folder).release)
         stack.enter_context(told("The checkpoints can't be read"))
-        loaded = load(found.journal)
+        tree = Tree(found.folder)
+        state = fold([entry.event for entry in tree.more() if not entry.agent])
         objects = Objects(places.checkpoints(workspace))
         stack.callback(objects.close)
         checkpoints = Checkpoints(workspace, objects)
         stack.callback(checkpoints.close)
-        name = found.folder.name
-        state = fold([entry.event for entry in loaded.entries])
+        name, folder = found.folder.name, found.folder
         copy = places.copy(name, workspace)
         clean = Redactor(settings.secrets).clean
-        yield _Held(
-            name, found.journal, loaded, state, workspace, copy, objects, checkpoints, clean
-        )
+        yield _Held(name, folder, state, tree.damage, workspace, copy, objects, checkpoints, clean)
 
 
-def _meant(spans: Sequence[Span], state: State, to: str | None) -> tuple[list[Span], int]:
-    """The spans to take back, and the step up to which the changes then stay."""
+def _step(state: State, to: str | None) -> int | None:
+    """The step of --to; ConfigError when it is none of this session."""
     if to is None:
-        return undo.meant(spans, None)
+        return None
     if not to.isdecimal() or int(to) > state.step:
         raise ConfigError(
             f"--to {to!r:.40} isn't a step of this session: it made {state.step}; 0 is before "
             "the first."
         )
-    return undo.meant(spans, int(to))
+    return int(to)
 
 
-def _tell(out: Output, done: Undoing, verb: str) -> None:
+def _tell_damage(out: Output, damage: Mapping[str, str]) -> None:
+    """Whose later changes nobody knows."""
+    for agent, fault in damage.items():
+        out.line(f"What the agent {one_line(agent, 80)} did later isn't known:", "magenta")
+        out.line(f"  {escaped(fault)}")
+
+
+def _tell(out: Output, done: Undoing, verb: str, made: str = "") -> None:
     named = [path for path in done.paths if not innards(path)]
     for path in named[:_LISTED]:
         out.line(f"  {one_line(path, 200)}")
@@ -226,6 +246,8 @@ def _tell(out: Output, done: Undoing, verb: str) -> None:
         out.line(f"  {count} in {one_line(folder, 200)}/")
     changes = f"{len(done.paths)} change{'s' if len(done.paths) != 1 else ''}"
     out.line(f"{changes} {verb}.", "bold")
+    if made:
+        out.line(escaped(made))
     _name(out, done.skipped)
 
 

@@ -68,11 +68,12 @@ class Terminal:
         state: State,
         cancel: Cancel,
         changes: Callable[[State], list[str]],
+        states: Callable[[], Mapping[str, State]] = dict,
     ) -> None:
         self._out = out
         self._keyboard = keyboard
         self._prompter = Prompter(out, keyboard)
-        self._slash = Slash(out, state, changes)
+        self._slash = Slash(out, state, changes, states)
         self._state = state
         self._environ = environ
         self._cancel = cancel

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Literal, TextIO
 
-from autoagent.terminal.columns import clipped
+from autoagent.terminal.columns import clipped, columns
 
 # No yellow, cyan or blue: one of them can't be read on a light or on a dark background.
 Style = Literal["bold", "dim", "red", "green", "magenta"]
 
 _NARROWEST, _USUAL = 40, 80  # columns
+_LEAST = 20  # columns, beside a name
 
 
 class Output:
@@ -24,7 +25,7 @@ class Output:
         self._stream = stream
         self._colour = colour
         self._plain = plain
-        self._passing = False
+        self._passing = ""  # the line that is to be replaced
         self.lost: OSError | None = None  # why nothing more is written
 
     @property
@@ -59,7 +60,18 @@ class Output:
 
     def _pass(self, text: str) -> None:
         self.write(self.styled(clipped(text, self.width - 1), "dim"))
-        self._passing = True
+        self._passing = text
+
+    def above(self, text: str) -> None:
+        """Write lines that leave the passing line where it is, behind them."""
+        passing = self._passing
+        self.write(text)
+        if passing:
+            self._pass(passing)
+
+    def behind(self, name: str) -> "Output":
+        """For somebody else's lines on the same screen: each stands behind that name."""
+        return _Named(self, name, self._stream, colour=self._colour, plain=self._plain)
 
     def write(self, text: str) -> None:
         """Write and flush. A reader that is gone is no reason to stop the run."""
@@ -69,7 +81,7 @@ class Output:
             from colorama.ansi import clear_line
 
             text = f"\r{clear_line()}{text}"
-            self._passing = False
+            self._passing = ""
         try:
             self._stream.write(self._encodable(text))
             self._stream.flush()
@@ -103,6 +115,30 @@ class Output:
             "magenta": Fore.MAGENTA,
         }
         return f"{codes[style]}{text}{Weight.RESET_ALL}"
+
+
+class _Named(Output):
+    """Empty lines are left out, and signs of life to whom the screen belongs."""
+
+    def __init__(
+        self, out: Output, name: str, stream: TextIO | None, *, colour: bool, plain: bool
+    ) -> None:
+        super().__init__(stream, colour=colour, plain=plain)
+        self._out = out
+        self._before = f"{name}: "
+
+    @property
+    def width(self) -> int:
+        return max(_LEAST, super().width - columns(self._before))
+
+    def status(self, text: str) -> None:
+        pass
+
+    def write(self, text: str) -> None:
+        before = self.styled(self._before, "dim")
+        if named := "".join(f"{before}{line}\n" for line in text.split("\n") if line.strip()):
+            self._out.above(named)
+        self.lost = self._out.lost
 
 
 def standard_error(color: str, environ: Mapping[str, str], *, plain: bool = False) -> Output:

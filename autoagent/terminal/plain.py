@@ -8,26 +8,34 @@ from autoagent.events import (
     Checkpointed,
     Cut,
     Decided,
+    Dismissed,
     Event,
     Executed,
     Executing,
     Fed,
     Forked,
+    Inherited,
     Memo,
+    Messaged,
     Noticed,
     Recalled,
     Refused,
     Replied,
+    Reported,
     Reserved,
     Resumed,
     Retried,
+    Spawned,
     Started,
     Stopped,
+    Told,
     Undone,
     Verified,
     Visited,
 )
+from autoagent.observation import ENDS
 from autoagent.state import State, gist_of
+from autoagent.terminal.chorus import Chorus
 from autoagent.terminal.columns import clipped
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.layout import barred, fenced, paragraph, told
@@ -107,10 +115,12 @@ class Plain:
                 self._undone(event)
             case Fed(told=told_by) if told_by:
                 self._fed(event)
+            case Spawned() | Messaged() | Dismissed() | Reported():
+                self._of_team(event)
             case Recalled() | Reserved() | Decided() | Fed() | Checkpointed() | Forked():
                 pass  # of no interest, or typed by the person
-            case Visited():
-                pass  # the result tells of it
+            case Visited() | Told() | Inherited():
+                pass  # the result tells of it, or the agent who said it
 
     def _note(self, text: str) -> None:
         told(self._out, text, "dim")
@@ -119,6 +129,8 @@ class Plain:
         told(self._out, one_line(text, 400), "magenta")
 
     def _started(self, event: Started) -> None:
+        if event.sub_agent and not self._watched:
+            return  # its agent says so
         limits = [f"{event.limits.steps} steps", f"{event.limits.tokens:,} tokens"]
         if event.limits.cost is not None:
             limits.insert(0, money(event.limits.cost))
@@ -127,7 +139,8 @@ class Plain:
         self._note(
             f"Model {event.model}, window {event.window:,} tokens; at most {', '.join(limits)}."
         )
-        self._note(f"Session {event.session} in {event.workspace}.")
+        if not event.sub_agent:
+            self._note(f"Session {event.session} in {event.workspace}.")
 
     def _resumed(self) -> None:
         state = self.state
@@ -199,6 +212,25 @@ class Plain:
         short = (clipped(escaped(line[:_LONGEST_LINE]).expandtabs(), room) for line in lines)
         barred(self._out, [(line, "dim") for line in short])
 
+    def _of_team(self, event: Spawned | Messaged | Dismissed | Reported) -> None:
+        """What an agent does with its sub-agents, and what comes of them."""
+        match event:
+            case Spawned():
+                role = f" ({event.role})" if event.role else ""
+                where = f" in {event.folder}/" if event.folder else ""
+                self._note(f"{event.name} starts{role}{where}: {one_line(event.task, _LOG_WIDTH)}")
+            case Messaged():
+                self._note(f"{event.name} is told: {one_line(event.text, _LOG_WIDTH)}")
+            case Dismissed():
+                self._note(f"{event.name} is dismissed.")
+            case Reported(paused=True):
+                self._note(f"{event.name} pauses, and goes on with this session: {_came_to(event)}")
+            case Reported():
+                text = f"{event.name} {ENDS[event.status]}: {_came_to(event)}"
+                told(self._out, one_line(text, 400), None if event.status == "done" else "magenta")
+                if self._watched:
+                    self._excerpt(event.text)
+
     def _recalled(self, memos: Sequence[Memo]) -> None:
         ask = "" if self._verbose else " (/memory shows which and why)"
         self._note(f"{len(memos)} {'memories' if len(memos) > 1 else 'memory'} recalled{ask}.")
@@ -241,3 +273,29 @@ class Plain:
         verdict = "passes" if event.exit == 0 else f"exits with {event.exit}"
         text = f"verify: {one_line(event.command_line, 120)} {verdict}, {event.seconds:.1f} s"
         told(self._out, text, None if event.exit == 0 else "magenta")
+
+
+Voices = Chorus[Plain]
+
+
+def _came_to(event: Reported) -> str:
+    """ "4 steps, $0.12, changed a.py, b.py and 3 more"."""
+    steps = f"{event.steps} step{'' if event.steps == 1 else 's'}"
+    cost = "price unknown" if event.unpriced else money(event.usage.cost or 0.0)
+    more = f" and {len(event.changed) - _NAMED} more" if len(event.changed) > _NAMED else ""
+    changed = f", changed {', '.join(event.changed[:_NAMED])}{more}" if event.changed else ""
+    return f"{steps}, {cost}{changed}"
+
+
+def voices(out: Output, *, watched: bool, quiet: bool = False, verbose: bool = False) -> Voices:
+    """A `Plain` for each agent of a session."""
+
+    def voice(out: Output, _: str) -> Plain:
+        return Plain(out, watched=watched, quiet=quiet, verbose=verbose)
+
+    return Chorus(out, voice)
+
+
+def states_of(view: Voices) -> dict[str, State]:
+    """Where each agent stands of which something was shown, by its name."""
+    return {agent: voice.state for agent, voice in view.voices.items()}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from autoagent.amounts import money
 from autoagent.citing import sources
 from autoagent.events import SCHEMA_VERSION, Status, Stopped, Verified
 from autoagent.state import Spent, State
+from autoagent.team.reports import Row, files_changed, hosts, refused, rows
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.layout import paragraph, told
 from autoagent.terminal.output import Output, Style
@@ -37,14 +39,9 @@ _NEXT: dict[Status, str] = {
 }
 
 
-def files_changed(state: State) -> list[str]:
-    """Paths that commands said they changed, in the order of the first change."""
-    return list(dict.fromkeys(path for past in state.past for path in past.changed))
-
-
 def result_object(state: State, journal_hash: str) -> dict[str, Any]:
-    """The run as one object, as `--output-format json` prints it."""
-    started, stopped, spent = state.started, state.stopped, state.spent
+    """The run as one object, as `--output-format json` prints it; sub-agents count in."""
+    started, stopped, spent = state.started, state.stopped, state.overall
     assert started is not None and stopped is not None
     done = stopped.status == "done"
     return {
@@ -56,7 +53,7 @@ def result_object(state: State, journal_hash: str) -> dict[str, Any]:
         "goals": list(state.goals),
         "answer": _answer(state, stopped) if done else None,
         "verified": bool(stopped.verified) if state.verify else None,
-        "steps": state.step,
+        "steps": state.steps,
         "duration_s": round(spent.elapsed_s, 3),
         "usage": {
             "prompt_tokens": spent.prompt,
@@ -67,9 +64,10 @@ def result_object(state: State, journal_hash: str) -> dict[str, Any]:
         "cost_usd": None if spent.unpriced else round(spent.cost, 6),
         "model": state.model,
         "files_changed": files_changed(state),
-        "hosts": list(state.hosts),
+        "hosts": hosts(state),
         "sources": sources(state),
-        "refused": list(state.refused),
+        "refused": refused(state),
+        "agents": [asdict(row) for row in rows(state)],
         "error": None if done else stopped.answer,
         "resume": stopped.go_on or None,
         "journal_hash": journal_hash,
@@ -92,7 +90,8 @@ def receipt(out: Output, state: State, journal: Path, *, network: bool = False) 
     for name, text in _rows(state, network):
         told(out, text, mark=f"{name:<9}")
     # What will be pasted is never wrapped.
-    if state.spans and state.started is not None and not state.started.dry_run:
+    changed = state.spans or any(report.changed for report in state.team.reports)
+    if changed and state.started is not None and not state.started.dry_run:
         out.line(f"{'undo':<9}autoagent undo {escaped(state.started.session)} --to 0")
     out.line(f"{'journal':<9}{escaped(str(journal))}")
     if stopped.go_on:
@@ -114,8 +113,10 @@ def _rows(state: State, network: bool) -> Iterator[tuple[str, str]]:
     yield from zip(["verify", *[""] * len(checks)], checks, strict=False)
     yield "files", _files(state)
     yield "hosts", _hosts(state, network)
-    if state.refused:
-        yield "refused", _listed(state.refused)
+    if forbidden := refused(state):
+        yield "refused", _listed(forbidden)
+    agents = list(_agents(state))
+    yield from zip(["agents", *[""] * len(agents)], agents, strict=False)
     yield "cost", _cost(state)
 
 
@@ -132,6 +133,25 @@ def _passes(state: State, check: Verified | None) -> str:
     return f"{verb} at {f'step {check.step}' if check.step else 'the start'}, not run since"
 
 
+def _agents(state: State) -> Iterator[str]:
+    every = rows(state)
+    yield from map(spelled, every[:_LISTED])
+    if len(every) > _LISTED:
+        yield f"and {len(every) - _LISTED} more"
+
+
+def spelled(row: Row) -> str:
+    """ "tests (tester): done, 4 steps, $0.12; Write the tests"."""
+    role = f" ({row.role})" if row.role else ""
+    cost = "price unknown" if row.cost_usd is None else money(row.cost_usd)
+    head = f"{row.name}{role}: {row.status.replace('_', ' ')}, {_counted(row.steps)}, {cost}"
+    return f"{one_line(head, 120)}; {one_line(row.task, 60)}"
+
+
+def _counted(steps: int) -> str:
+    return f"{steps} step{'s' if steps != 1 else ''}"
+
+
 def _files(state: State) -> str:
     return _listed(files_changed(state)) or "none changed"
 
@@ -140,7 +160,7 @@ def _hosts(state: State, network: bool) -> str:
     assert state.started is not None
     if network or state.started.cage == "none":
         return "not recorded: commands could reach any"
-    return _listed(state.hosts) or "none but the model's"
+    return _listed(hosts(state)) or "none but the model's"
 
 
 def _listed(names: list[str]) -> str:
@@ -149,11 +169,10 @@ def _listed(names: list[str]) -> str:
 
 
 def _cost(state: State) -> str:
-    spent = state.spent
+    spent = state.overall
     price = "price unknown" if spent.unpriced else money(spent.cost)
-    steps = f"{state.step} step{'s' if state.step != 1 else ''}"
     tokens = f"{spent.tokens:,} tokens{cached_share(spent)}"
-    return f"{price}; {steps}, {spell_time(spent.elapsed_s)}; {tokens}"
+    return f"{price}; {_counted(state.steps)}, {spell_time(spent.elapsed_s)}; {tokens}"
 
 
 def cached_share(spent: Spent) -> str:

@@ -1,25 +1,26 @@
 """What a person can ask for at the prompt with a word that begins with a slash."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 from autoagent.amounts import money
 from autoagent.approval import Undo
 from autoagent.checkpoints.objects import CheckpointFault
 from autoagent.state import State
+from autoagent.team.reports import reckoned, rows
 from autoagent.terminal.layout import paragraph, told
 from autoagent.terminal.output import Output
 from autoagent.terminal.proposal import coloured
-from autoagent.terminal.receipt import cached_share, spell_time
+from autoagent.terminal.receipt import cached_share, spell_time, spelled
 from autoagent.terminal.recollection import recollect
 
 _WORD = re.compile(r"/[a-z]*\Z", re.IGNORECASE)
 _HERE = (
-    *("/help", "/status", "/cost", "/goal", "/plan", "/diff", "/undo", "/memory", "/compact"),
-    "/quit",
+    *("/help", "/status", "/cost", "/goal", "/plan", "/agents", "/diff", "/undo", "/memory"),
+    *("/compact", "/quit"),
 )
-_LATER = ("/model", "/limit", "/agents", "/export")
+_LATER = ("/model", "/limit", "/export")
 
 _MOST_LINES = 500  # of a difference
 
@@ -35,6 +36,7 @@ _HELP = (
     ("/status", "where it stands: steps, cost, goals"),
     ("/cost", "money and tokens"),
     ("/plan", "the open plan"),
+    ("/agents", "the sub-agents: what each does, and what it has cost"),
     ("/goal TEXT", "one goal more"),
     ("/diff", "what this session has changed"),
     ("/undo [STEP]", "take back the newest change, or all after that step"),
@@ -47,10 +49,18 @@ _WORDS = "Anything longer goes to the agent as your words, and the command is no
 class Slash:
     """Answers such words. What a `/goal` adds is kept in `goals` until it is fetched.
 
-    `changes` gives the lines of the session's difference, and at their end what they come to.
+    `changes` gives the lines of the session's difference, and at their end what they come to;
+    `states` where each agent of the session stands, by its name.
     """
 
-    def __init__(self, out: Output, state: State, changes: Callable[[State], list[str]]) -> None:
+    def __init__(
+        self,
+        out: Output,
+        state: State,
+        changes: Callable[[State], list[str]],
+        states: Callable[[], Mapping[str, State]] = dict,
+    ) -> None:
+        self._states = states
         self._out = out
         self._state = state
         self._changes = changes
@@ -68,7 +78,9 @@ class Slash:
             case "/status":
                 self._status()
             case "/cost":
-                told(self._out, _cost(self._state))
+                told(self._out, _cost(self._state, self._whole()))
+            case "/agents":
+                self._agents()
             case "/plan":
                 self._plan()
             case "/goal":
@@ -107,6 +119,16 @@ class Slash:
         if not self._state.plan:
             told(self._out, "There is no open plan.")
 
+    def _whole(self) -> State:
+        """With what sub-agents have used that still work."""
+        return reckoned(self._state, self._states(), running=True)
+
+    def _agents(self) -> None:
+        for row in rows(self._whole(), self._states(), alive=True):
+            told(self._out, spelled(row))
+        if not self._state.team.members:
+            told(self._out, "There are no sub-agents.")
+
     def _memory(self) -> None:
         for _, memo in self._state.recalled.values():
             recollect(self._out, memo)
@@ -132,21 +154,21 @@ class Slash:
             told(self._out, f"{more}: autoagent diff {self._state.started.session}", "dim")
 
     def _status(self) -> None:
-        state = self._state
+        state, whole = self._state, self._whole()
         if state.started is None:
             return
         for number, goal in enumerate(state.goals, 1):
             paragraph(self._out, goal, mark=f"{number}. ")
-        steps = f"Step {state.step} of {state.limits.steps}, {spell_time(state.spent.elapsed_s)}."
+        steps = f"Step {whole.steps} of {state.limits.steps}, {spell_time(state.spent.elapsed_s)}."
         free = f" {state.free_steps} more without asking." if state.free_steps else ""
         told(self._out, steps + free)
-        told(self._out, _cost(state))
+        told(self._out, _cost(state, whole))
         told(self._out, f"Model {state.model}, cage {state.started.cage}.")
         told(self._out, f"Session {state.started.session} in {state.started.workspace}.")
 
 
-def _cost(state: State) -> str:
-    spent, limits = state.spent, state.limits
+def _cost(state: State, whole: State) -> str:
+    spent, limits = whole.overall, state.limits
     cost = "The price is unknown" if spent.unpriced else money(spent.cost)
     of = f" of {money(limits.cost)}" if limits.cost is not None and not spent.unpriced else ""
     return f"{cost}{of}; {spent.tokens:,} of {limits.tokens:,} tokens{cached_share(spent)}."

@@ -24,8 +24,8 @@ from autoagent.terminal.proposal import arguments
 
 
 class Telling:
-    """The lines of a run for a person who watches, and what that person saw or typed besides:
-    goals, words, decisions, answers.
+    """The lines of an agent's run for a person who watches, and what that person saw or typed
+    besides: goals, words, decisions, answers.
 
     `whole` gives a result's whole text; then commands are shown with all their arguments, too.
     `alive`: signs of life between the lines, as in a run.
@@ -66,10 +66,16 @@ class Telling:
         match event:
             case Replied():
                 self._command(Command(event.name, event.args))
-            case Stopped():
+            case Stopped() if not self._is_reported or self._whole is not None:
                 self._ended(event)
             case _:
                 pass
+
+    @property
+    def _is_reported(self) -> bool:
+        """Whether another agent's report has the beginning and the end of the answer."""
+        started = self.view.state.started
+        return started is not None and bool(started.sub_agent)
 
     def _goals(self, goals: tuple[str, ...]) -> None:
         for goal in goals:
