@@ -21,6 +21,7 @@ from autoagent.models.learned import Learned
 from autoagent.models.making import make_fast_model
 from autoagent.owning import described, own_commands
 from autoagent.reaching import open_web
+from autoagent.team.ledger import Ledger
 from autoagent.team.role_names import role_names
 from autoagent.tokens import Counter
 from commands import agents
@@ -74,7 +75,12 @@ def assembled(
     way = make_way_out(settings, workspace.root, inputs.environ)
     if way:
         stack.enter_context(way)
-    cage = make_cage(settings, workspace, inputs.environ, attended=inputs.attended, way=way)
+    cage = make_cage(
+        *(settings, workspace, inputs.environ),
+        attended=inputs.attended,
+        way=way,
+        read_only=_only_reads(inputs.role),
+    )
     stack.callback(cage.close)
     notices = [*poor, describe(cage, protect=bool(settings.protect))]
     notices += way.notices if way else ()
@@ -106,10 +112,9 @@ def assembled(
         notices += unknown_tools(inputs.role, commands)
         commands = restricted(commands, inputs.role)
     keeper = None
+    page = Ledger(root).page("", root, lambda: cage.lasting.running)
     if not poor:
-        keeper, said = opened_or_said(
-            store, root, inputs.cancel, tree=tree, goes_on=lambda: cage.lasting.running
-        )
+        keeper, said = opened_or_said(store, root, inputs.cancel, tree=tree, page=page)
         notices += said
     if keeper is not None:
         stack.callback(keeper.close)
@@ -125,11 +130,21 @@ def assembled(
         attended=inputs.attended,
         patience=Patience(total_s=_PATIENCE * settings.model_timeout_s),
         cancel=inputs.cancel,
+        page=page,
         keeper=keeper,
         way=way,
         web=web,
     )
     return parts, notices
+
+
+def _only_reads(role: "Role | None") -> bool:
+    """Whether an agent of that role may change no file: then its programs can't, either."""
+    if role is None:
+        return False
+    from autoagent.team.roles import restricted, writes
+
+    return not writes(restricted(catalogue(interactive=False), role))
 
 
 def with_fast(

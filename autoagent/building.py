@@ -33,6 +33,7 @@ from commands.workspace import Workspace
 if TYPE_CHECKING:
     from autoagent.checkpoints.keeping import Keeper
     from autoagent.reaching import LiveWeb
+    from autoagent.team.ledger import Page
     from commands.sandbox.wayout import WayOut
 
 _VERIFY_TIMEOUT_S = 600.0
@@ -53,6 +54,7 @@ class Parts:
     attended: bool
     patience: Patience
     cancel: Cancel
+    page: "Page"
     keeper: "Keeper | None" = None
     way: "WayOut | None" = None
     fast: Model | None = None  # sums up what leaves the prompt
@@ -84,7 +86,7 @@ def built(
         cancel=parts.cancel,
         command_timeout_s=parts.command_timeout_s,
         ask=person.ask if person else None,
-        seen=_seen(folder / "seen", state),
+        seen=_seen(folder / "seen", state, parts.page),
         web=parts.web,
     )
     digester = Digester(parts.fast, parts.count, clean) if parts.fast else None
@@ -97,7 +99,7 @@ def built(
         digester=digester,
         purse=purse,
     )
-    keeping = (parts.keeper, parts.way, parts.web, state.secret)
+    keeping = (parts.keeper, parts.page, parts.way, parts.web, state.secret)
     runner = Runner(context, results, parts.count, clean, *keeping)
     inbox = Inbox(folder / INBOX)
     remembering = None
@@ -122,8 +124,8 @@ def built(
     )
 
 
-def _seen(copies: Path, state: State) -> Seen:
-    seen = Seen(copies)
+def _seen(copies: Path, state: State, page: "Page") -> Seen:
+    seen = Seen(copies, page.whose)
     seen.restore(state.seen)
     return seen
 

@@ -8,7 +8,7 @@ from autoagent.configuration.settings import Settings
 from autoagent.errors import RefusedError
 from autoagent.events import Noticed
 from commands.cancel import Cancel
-from commands.command import CommandSpec
+from commands.command import CommandSpec, Refusal
 from commands.context import Cage
 from commands.workspace import Workspace
 
@@ -48,15 +48,17 @@ def make_cage(
     *,
     attended: bool,
     way: "WayOut | None" = None,
+    read_only: bool = False,
 ) -> Cage:
-    """The cage of a run, proven by running something in it; `way` is its way out.
+    """The cage of a run, proven by running something in it; `way` is its way out, `read_only`
+    keeps programs from writing in the workspace.
 
     RefusedError when there is none and nobody is there to agree to each command.
     """
     from commands.sandbox.bounds import CageFault
     from commands.sandbox.choose import choose
 
-    bounds = _bounds(settings, workspace, way)
+    bounds = _bounds(settings, workspace, way, read_only=read_only)
     reason = "--sandbox none was asked for."
     if settings.sandbox != "none":
         try:
@@ -80,13 +82,16 @@ def cage_like(
     way: "WayOut | None" = None,
     read_only: bool = False,
 ) -> Cage:
-    """A cage of the kind of another one of the run, around another workspace."""
-    from commands.sandbox.choose import choose
+    """A cage of the kind of another one of the run, around another workspace; made when
+    something first runs in it."""
+    from commands.sandbox.choose import like
 
-    return choose(cage.kind, _bounds(settings, workspace, way), environ)  # type: ignore[arg-type]
+    return like(cage, _bounds(settings, workspace, way, read_only=read_only), environ)
 
 
-def _bounds(settings: Settings, workspace: Workspace, way: "WayOut | None") -> "Bounds":
+def _bounds(
+    settings: Settings, workspace: Workspace, way: "WayOut | None", *, read_only: bool
+) -> "Bounds":
     from commands.sandbox.bounds import Bounds
 
     return Bounds(
@@ -101,6 +106,7 @@ def _bounds(settings: Settings, workspace: Workspace, way: "WayOut | None") -> "
         pass_env=settings.pass_env,
         limits=settings.command_limits,
         quarantine=settings.places.state / "quarantine",
+        read_only=read_only,
     )
 
 
@@ -131,7 +137,10 @@ def reachable(way: "WayOut | None", cage: Cage, before: Container[str] = ()) -> 
 def tools_in(cage: Cage, cancel: Cancel) -> str:
     """What a cage says of itself: shell, Python, git and other programs on its PATH."""
     argv = ["bash", "-c", _TOOLS]
-    done = cage.run(argv, timeout_s=_TOOLS_TIMEOUT_S, cancel=cancel)
+    try:
+        done = cage.run(argv, timeout_s=_TOOLS_TIMEOUT_S, cancel=cancel)
+    except Refusal:  # nothing may run there
+        return ""
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     facts = [line if line.endswith(".") else f"{line}." for line in lines[:3]]
     others = ", ".join(lines[3:])

@@ -12,6 +12,7 @@ from autoagent.errors import StateError
 from autoagent.events import Event, Executed, Executing, Noticed, Undone
 from autoagent.history import RESULT_SHARE, shortened
 from autoagent.marks import web_framed
+from autoagent.model import Cancelled
 from autoagent.observation import head_of
 from autoagent.state import State
 from autoagent.tokens import Counter
@@ -22,9 +23,10 @@ from commands.control import about_of
 from commands.guard import shown
 
 if TYPE_CHECKING:
-    from autoagent.checkpoints.keeping import Keeper
+    from autoagent.checkpoints.keeping import Keeper, Kept
     from autoagent.longterm.memory import LongTerm
     from autoagent.reaching import LiveWeb
+    from autoagent.team.ledger import Page
     from commands.sandbox.proxy import Contact
     from commands.sandbox.wayout import WayOut
 
@@ -91,14 +93,16 @@ def _name(step: int, agent: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Runner:
     """Runs commands. `clean` takes secrets out of foreign text where it enters; `keeper`
-    keeps the workspace as it is before and after what can change it; `way` knows the hosts
-    that commands asked for, `web` the pages that were read. Marks derive from `secret`."""
+    keeps the workspace as it is before and after what can change it; `page` says what other
+    agents do there, and is the one that the keeper has; `way` knows the hosts that commands
+    asked for, `web` the pages that were read. Marks derive from `secret`."""
 
     context: Context
     results: ResultFiles
     count: Counter
     clean: Callable[[str], str]
     keeper: "Keeper | None"
+    page: "Page"
     way: "WayOut | None" = None
     web: "LiveWeb | None" = None
     secret: str = ""
@@ -106,7 +110,7 @@ class Runner:
     def before(self, step: int, spec: CommandSpec, *, proves: bool) -> Iterator[list[Event]]:
         """The events before a command runs; `proves`: at its end proofs are run."""
         if self.keeper is not None and (spec.effect in _CHANGING or proves):
-            yield from map(self._cleaned, self.keeper.before(step))
+            yield from map(self._cleaned, self.keeper.before(step, exact=_is_exact(spec)))
         else:
             yield [Executing(step)]
 
@@ -114,9 +118,14 @@ class Runner:
         """Keep what a command left that was not run here."""
         if self.keeper is None:
             return []
-        events, paths, _ = self.keeper.after(step)
-        self.context.seen.left(self.context.workspace, paths)
-        return self._cleaned(events)
+        kept = self.keeper.after(step)
+        self._known(kept)
+        return self._cleaned(kept.events)
+
+    def _known(self, kept: "Kept") -> None:
+        """What the agent's own programs left is known to it, but not what may be another's."""
+        own = [path for path in kept.paths if path not in kept.shared]
+        self.context.seen.left(self.context.workspace, own)
 
     def take_back(self, state: State, to: int | None) -> Iterator[list[Event]]:
         """Take back the newest change, or all after a step, in a session between two commands;
@@ -150,19 +159,23 @@ class Runner:
         seen.step = step
         try:
             with self.context.workspace.permitting(permitted):
-                result = spec.run(self.context, **args)
+                result = self._result(spec, args)
         except CommandError as error:
             result = failure(error)
+        except Cancelled as error:
+            result = Result(note=f"not run: {error}", ok=False)
         if permitted and result.changed:
             self.context.cage.accept(permitted)
         seconds = round(time.monotonic() - began, 3)
         kept: list[Event] = []
         made: frozenset[str] = frozenset()
         if self.keeper is not None and spec.effect in _CHANGING:
-            kept, paths, made = self.keeper.after(step)
-            if spec.effect == "execute" or spec.own:
-                result = _with_changes(result, paths)
-                seen.left(self.context.workspace, paths)
+            after = self.keeper.after(step)
+            kept, made = after.events, after.made
+            if not _is_exact(spec):
+                others = [self.page.called(agent) for agent in sorted(after.others)]
+                result = _with_changes(result, after.paths, others)
+                self._known(after)
         elif spec.effect == "execute":
             seen.left(self.context.workspace, seen.paths)  # nobody knows who changed what
         executed = self.executed(step, spec.name, dict(args), result, window, seconds)
@@ -170,6 +183,16 @@ class Runner:
         said = (Noticed("place", self.clean(notice)) for notice in result.notices)
         read = self.web.read(step, self.clean) if self.web else []
         return [executed, *read, *said, *self._cleaned(kept), *self.hosts()]
+
+    def _result(self, spec: CommandSpec, args: Mapping[str, Any]) -> Result:
+        """What the command gives. One that writes a file has it to itself from the look
+        whether others changed it to the end."""
+        if not _is_exact(spec):
+            return spec.run(self.context, **args)
+        with self.page.turn(self.context.cancel):
+            result = spec.run(self.context, **args)
+            self.page.claim(result.changed)
+            return result
 
     def others(self, noticed: Collection[str]) -> list[Event]:
         """What the model must know of files that somebody else changed, each said once."""
@@ -180,7 +203,7 @@ class Runner:
             key = f"changed {path} {known.digest[:12]}"
             if key not in noticed:
                 as_known = f"{shown(path)}, as you know it from step {known.step}"
-                text = self.clean(f"{as_known}, was changed by somebody else")
+                text = self.clean(f"{as_known}, was changed by {self.context.seen.whose(path)}")
                 events.append(Noticed("files", text, told=True, key=self.clean(key)))
         return events[:_MOST_TOLD]
 
@@ -191,6 +214,7 @@ class Runner:
 
     def ended(self) -> list[Event]:
         """End what commands left running; what they did until then and nobody was told of."""
+        self.page.leave()
         self.context.cage.close()
         notices = self.context.cage.notices()
         return [*(Noticed("place", self.clean(said)) for said in notices), *self.hosts()]
@@ -279,6 +303,11 @@ class Runner:
         return "\n".join([self.clean(head_line(section)), text.removesuffix("\n")])
 
 
+def _is_exact(spec: CommandSpec) -> bool:
+    """Does its result name everything that it changes?"""
+    return spec.effect == "change" and not spec.own
+
+
 def head_line(section: Section) -> str:
     return f"[{section.about}, {section.source}] {section.note}".rstrip()
 
@@ -294,11 +323,13 @@ def cleaned(event: Event, clean: Callable[[str], str]) -> Event:
     return event
 
 
-def _with_changes(result: Result, paths: tuple[str, ...]) -> Result:
-    """The result of a program with the files it changed, a few of them in its head line."""
+def _with_changes(result: Result, paths: tuple[str, ...], others: Sequence[str]) -> Result:
+    """The result of a program with the files it changed, a few of them in its head line, and
+    the other agents that may have changed some of these."""
     if not paths:
         return result
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    more += f" ({' and '.join(others)} worked at the same time)" if others else ""
     names = ", ".join("".join(c if c.isprintable() else "?" for c in p) for p in paths[:_NAMED])
     return replace(result, changed=paths[:_KEPT], note=f"{result.note}, changed {names}{more}")
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import unified_diff
@@ -20,6 +20,7 @@ _LARGEST_COPY = 256 << 10  # bytes; larger files have no difference to show
 _MOST = 500  # files; the one that was looked at longest ago goes first
 _DIFF_LINES = 60
 GONE = ""
+SOMEBODY = "somebody else"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,14 @@ class Seen:
     """The files that one agent knows, by their true paths.
 
     Contents go into `copies`, so that a difference can be shown; without it there is none.
+    `whose` says who else made a file what it is now, as far as that is known.
     """
 
-    def __init__(self, copies: Path | None = None) -> None:
+    def __init__(
+        self, copies: Path | None = None, whose: Callable[[str], str] = lambda path: SOMEBODY
+    ) -> None:
         self._copies = copies
+        self.whose = whose
         self._known: dict[str, Known] = {}
         self._news: dict[str, str] = {}
         self.step = 0  # whose command runs
@@ -97,7 +102,7 @@ class Seen:
         if known is None or data is None or _digest(data) == known.digest:
             return
         difference, whole = self._difference(path, known, data)
-        head = f"{shown(path)} was changed by somebody else since step {known.step}"
+        head = f"{shown(path)} was changed by {self.whose(path)} since step {known.step}"
         if not whole:
             raise CommandError(f"{head}; nothing was done. Read it again first.{difference}")
         self.saw(path, data)

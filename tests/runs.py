@@ -34,6 +34,7 @@ from autoagent.model import (
 from autoagent.reaching import LiveWeb
 from autoagent.scripted import Scripted
 from autoagent.state import fold
+from autoagent.team.ledger import Ledger
 from autoagent.team.slots import Slots
 from autoagent.team.team import Common
 from autoagent.tokens import estimate
@@ -221,9 +222,8 @@ class Run:
         )
         cage = NoCage(bounds, {"PATH": PATH, "HOME": str(self.folder)})
         self._stack.callback(cage.close)
-        self.keeper = open_keeper(
-            self.store, workspace.root, self.cancel, goes_on=lambda: cage.lasting.running
-        )
+        page = Ledger(workspace.root).page("", workspace.root, lambda: cage.lasting.running)
+        self.keeper = open_keeper(self.store, workspace.root, self.cancel, page=page)
         self._stack.callback(self.keeper.close)
         parts = Parts(
             model=self.model,
@@ -237,6 +237,7 @@ class Run:
             attended=self._person is not None,
             patience=self._patience,
             cancel=self.cancel,
+            page=page,
             keeper=self.keeper,
             fast=self._fast,
             web=self._web,

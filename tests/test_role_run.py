@@ -194,12 +194,15 @@ def listed(program: Program, *options: list[str]) -> list[Done]:
     return at_once(*((program, ["commands", *each]) for each in options))
 
 
-def test_a_role_that_is_not_wanted_is_not_looked_for(tmp_path: Path) -> None:
-    """Without --role a broken file of roles keeps nobody from anything and says nothing."""
+def test_roles_of_a_folder_that_nobody_trusts_are_named_once_and_keep_nobody(
+    tmp_path: Path,
+) -> None:
+    """They could be given to sub-agents, so it is said how to allow it; none is read."""
     with FakeOpenAI([FINISH]) as server:
         autoagent = Program(tmp_path, server.base_url)
         put(autoagent, "no role at all", "broken.md")
         done = autoagent.run("--goal", "go")
 
     assert done.code == 0
-    assert "broken" not in done.err
+    assert done.err.count("broken.md") == 1
+    assert "To allow them: autoagent trust" in done.err

@@ -75,7 +75,7 @@ def test_a_sub_agent_that_fails_is_a_result_and_the_run_goes_on(tmp_path: Path) 
     ) as troupe:
         session = troupe.run("main", max_steps="20")
 
-        prompt = troupe.prompt_of("main", 5)
+        prompt = "\n".join(troupe.prompt_of("main", at) for at in range(1, 6))
     assert "[agent gives] gave up, 1 step" in prompt
     assert "no such file" in prompt
     assert "[agent refuses] stopped: its model can't be reached or refuses" in prompt

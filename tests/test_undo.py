@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from autoagent.checkpoints.checkpoint import Checkpoints
-from autoagent.checkpoints.keeping import Keeper
+from autoagent.checkpoints.keeping import open_keeper
 from autoagent.checkpoints.objects import Objects
 from autoagent.checkpoints.undo import NOT_KEPT_NOW, settled, undo
 from autoagent.events import Checkpointed, Executing, Noticed, Span
@@ -312,14 +312,13 @@ def test_without_a_store_the_run_goes_on_and_says_so(tmp_path: Path) -> None:
 def test_a_store_without_room_is_said_once_and_commands_run_on(tmp_path: Path) -> None:
     """SQLite's own limit stands for a full disk; what was kept until then stays."""
     (tmp_path / "tree").mkdir()
-    objects = Objects(tmp_path / "store")
-    keeper = Keeper(objects, Checkpoints(tmp_path / "tree", objects), Cancel())
-    first = [*chain.from_iterable(keeper.before(1)), *keeper.after(1)[0]]
-    objects.connection.execute("PRAGMA max_page_count = 1")
+    keeper = open_keeper(tmp_path / "store", tmp_path / "tree", Cancel())
+    first = [*chain.from_iterable(keeper.before(1)), *keeper.after(1).events]
+    keeper.objects.connection.execute("PRAGMA max_page_count = 1")
     (tmp_path / "tree" / "a").write_bytes(os.urandom(500_000))
 
-    second = [*chain.from_iterable(keeper.before(2)), *keeper.after(2)[0]]
-    third = [*chain.from_iterable(keeper.before(3)), *keeper.after(3)[0]]
+    second = [*chain.from_iterable(keeper.before(2)), *keeper.after(2).events]
+    third = [*chain.from_iterable(keeper.before(3)), *keeper.after(3).events]
 
     keeper.close()
     kept, after = Checkpointed(1, "before", 1), Checkpointed(1, "after", 1)

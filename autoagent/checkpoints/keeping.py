@@ -1,16 +1,18 @@
 """The checkpoints around the commands of a run, and what a person must know of them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoagent.checkpoints.checkpoint import Checkpoints, Taken
-from autoagent.checkpoints.manifest import innards
+from autoagent.checkpoints.manifest import Look, innards
 from autoagent.checkpoints.objects import CheckpointFault, Objects
 from autoagent.events import Checkpointed, Event, Executing, Noticed, Span
 from autoagent.model import Cancelled
 from autoagent.state import State
+from autoagent.team.ledger import Ledger, Page, Stamp
 from commands.cancel import Cancel
 
 if TYPE_CHECKING:
@@ -23,72 +25,160 @@ _GRACE_S = 2.0  # within which a cancelled run still keeps what its last command
 _NAMED = 5
 
 
-class Keeper:
-    """Takes the checkpoints of a run. When disk or store fail it says so, and takes no more:
-    the run goes on, and what was kept until then can still be undone.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was kept after a command: the events; the files it changed that are worth a name
+    and those it made, relative to the agent's workspace. `shared` are those of the files that
+    another agent may have changed instead, `others` all who may have done so."""
 
-    As long as something of the agent's goes on beside its commands, `goes_on()`, what
-    changes between them counts as its work, too.
+    events: list[Event] = field(default_factory=list)
+    paths: tuple[str, ...] = ()
+    made: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Common:
+    """What the keepers of a session share. Store and tree are used in the turn only."""
+
+    objects: Objects
+    checkpoints: Checkpoints
+    newest: int = 0  # checkpoint
+    is_broken: bool = False
+    said: set[str] = field(default_factory=set)
+
+
+class Keeper:
+    """Takes the checkpoints of an agent. When disk or store fail it says so, and takes no
+    more: the run goes on, and what was kept until then can still be undone.
+
+    As long as a program goes on beside the agent's commands, what changes between them counts
+    as its work, too. What each of several agents changed stands on its `page`.
     """
 
-    def __init__(
-        self,
-        objects: Objects,
-        checkpoints: Checkpoints,
-        cancel: Cancel,
-        goes_on: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._objects = objects
-        self._checkpoints = checkpoints
+    def __init__(self, common: _Common, page: Page, cancel: Cancel) -> None:
+        self._common = common
+        self.objects = common.objects
+        self._checkpoints = common.checkpoints
+        self._page = page
         self._cancel = cancel
-        self._said: set[str] = set()
-        self._broken = False
-        self._goes_on = goes_on
         self._went_on: int | None = None  # the step after which something did
         self._undone: int | None = None  # since then, up to that checkpoint
+        self._before = 0  # the number of the checkpoint before the command,
+        self._last = 0  # and of the last one before that after it
         self._seconds = 0.0  # for this step
 
-    def before(self, step: int) -> Iterator[list[Event]]:
+    def beside(self, page: Page, cancel: Cancel) -> "Keeper":
+        """The keeper of another agent at the same tree, for as long as this one is open."""
+        return Keeper(self._common, page, cancel)
+
+    def before(self, step: int, *, exact: bool = False) -> Iterator[list[Event]]:
         """Keep the workspace before a command; the last events say that it runs now.
 
-        Raises Cancelled when the run is to stop: nothing ran yet.
+        `exact`: it will claim what it changes. Raises Cancelled when the run is to stop:
+        nothing ran yet.
         """
         events: list[Event] = []
-        if not self._broken:
+        if not self._common.is_broken:
             try:
-                began = time.monotonic()
-                found = self._checkpoints.look()
-                if found.new_bytes > MANY_BYTES or len(found.changed) > MANY_FILES:
-                    yield [_copying(len(found.changed), found.new_bytes)]
-                taken = self._checkpoints.keep(found, self._stop_before)
+                self._seconds = 0.0
+                taken = self._kept_before(exact=exact)
+                if isinstance(taken, Look):
+                    # Not said in the turn, which nobody shall hold while events are written.
+                    yield [_copying(len(taken.changed), taken.new_bytes)]
+                    taken = self._kept_before(exact=exact, large=True)
+                assert isinstance(taken, Taken)
                 events = self._beside(taken.number)
                 events.append(Checkpointed(step, "before", taken.number))
-                self._seconds = time.monotonic() - began
                 events += self._notices(taken)
             except CheckpointFault as fault:
                 events = self._broke(fault)
         yield [*events, Executing(step)]
 
-    def after(self, step: int) -> tuple[list[Event], tuple[str, ...], frozenset[str]]:
-        """Keep what a command left; the events, the files it changed that are worth a name,
-        and the paths it made.
+    def _kept_before(self, *, exact: bool, large: bool = False) -> Taken | Look:
+        """The checkpoint; what is to be kept instead, when it is so much that a person must
+        be told of it before."""
+        with self._page.turn(self._cancel):
+            began = time.monotonic()
+            found = self._checkpoints.look()
+            if not large and (found.new_bytes > MANY_BYTES or len(found.changed) > MANY_FILES):
+                return found
+            taken = self._kept(found, self._stop_before)
+            self._before = taken.number
+            self._page.begin(exact=exact)
+            self._seconds += time.monotonic() - began
+            return taken
+
+    def after(self, step: int) -> Kept:
+        """Keep what a command left.
 
         A checkpoint that had to be cut off for a cancel is left to be taken later.
         """
-        if self._broken:
-            return [], (), frozenset()
         try:
-            began = time.monotonic()
-            taken = self._checkpoints.keep(self._checkpoints.look(), _stop_late(self._cancel))
+            with self._page.turn(self._cancel, _GRACE_S):
+                if self._common.is_broken:
+                    self._page.give_up()
+                    return Kept()
+                began = time.monotonic()
+                taken = self._kept(self._checkpoints.look(), _stop_late(self._cancel))
+                kept = self._own(taken)
+                self._seconds += time.monotonic() - began
         except Cancelled:
-            return [], (), frozenset()
+            self._page.give_up()
+            return Kept()
         except CheckpointFault as fault:
-            return self._broke(fault), (), frozenset()
+            self._page.give_up()
+            return Kept(self._broke(fault))
         events: list[Event] = [Checkpointed(step, "after", taken.number)]
-        self._went_on = step if self._goes_on() else None
+        self._went_on = step if self._page.goes_on else None
         self._undone = None
-        self._seconds += time.monotonic() - began
-        return [*events, *self._notices(taken)], _worth_naming(taken), taken.made
+        return replace(kept, events=[*events, *self._notices(taken)])
+
+    def _kept(self, found: Look, stop: Callable[[], None]) -> Taken:
+        taken = self._checkpoints.keep(found, stop)
+        self._last, self._common.newest = self._common.newest, taken.number
+        self._page.ledger.checkpointed(taken.changed, self._stamp)
+        return taken
+
+    def _stamp(self, path: str) -> Stamp | None:
+        known = self._checkpoints.known.get(path)
+        if known is None:
+            return None
+        stamp = known.stamp
+        return (stamp.mtime_ns, stamp.ctime_ns, stamp.size, stamp.inode)
+
+    def _own(self, taken: Taken) -> Kept:
+        """What the command changed itself, or may have: all, when nobody knows when it began."""
+        mine = self._page.end()
+        files, made = set(taken.files), taken.made
+        if mine is None:
+            mine = dict.fromkeys(taken.changed, frozenset[str]())
+        elif self._last != self._before:  # others took some in between
+            files, made = self._compared(mine, taken.number)
+        own = {
+            inside: others
+            for path, others in sorted(mine.items())
+            if path in files and not innards(path) and (inside := self._page.own(path))
+        }
+        shared = frozenset(path for path, others in own.items() if others)
+        others = frozenset(agent for each in own.values() for agent in each)
+        new = frozenset(inside for path in made if (inside := self._page.own(path)))
+        return Kept([], tuple(own), new, shared, others)
+
+    def _compared(self, paths: Mapping[str, object], after: int) -> tuple[set[str], frozenset[str]]:
+        """Which of these paths are files that are not as they were before the command, and
+        which of them weren't there."""
+        timeline = self._checkpoints.timeline
+        files: set[str] = set()
+        made: set[str] = set()
+        for path in paths:
+            then, now = timeline.at(path, self._before), timeline.at(path, after)
+            if then != now and any(node and node.kind != "folder" for node in (then, now)):
+                files.add(path)
+            if then is None and now is not None:
+                made.add(path)
+        return files, frozenset(made)
 
     def take_back(
         self, state: State, to: int | None, spans_of: Callable[[], Sequence[Span]] | None = None
@@ -107,21 +197,28 @@ class Keeper:
             return
         session = state.started.session
         try:
-            number = self._checkpoints.take().number
+            number = self._number()
             open_one = state.unclosed
             yield (
                 [Checkpointed(open_one.step, "after", number)] if open_one else self._beside(number)
             )
             spans, step = undo.meant(spans_of() if spans_of else state.spans, to)
-            done = undo.undo(self._checkpoints, self._objects, session, spans, step)
+            with self._page.turn(self._cancel):
+                done = undo.undo(self._checkpoints, self.objects, session, spans, step)
             self._undone = done.after
             nothing = not done.paths and not done.skipped
             yield [_said("There is nothing to take back.") if nothing else undo.event_of(done)]
             made = undo.makers(self._checkpoints.timeline, spans, done)
             yield [*_left(done), *([_said(made)] if made else [])]
-            undo.settled(self._objects, session)
+            with self._page.turn(self._cancel, _GRACE_S):
+                undo.settled(self.objects, session)
         except CheckpointFault as fault:
             yield [_said(str(fault))]
+
+    def _number(self) -> int:
+        """Of a checkpoint taken now."""
+        with self._page.turn(self._cancel):
+            return self._kept(self._checkpoints.look(), self._stop_before).number
 
     def _beside(self, number: int) -> list[Event]:
         """What went on since the last command counts as its work up to this checkpoint, and
@@ -133,8 +230,9 @@ class Keeper:
         return [*since, Checkpointed(step, "after", number)]
 
     def close(self) -> None:
+        """Close the store, for all agents at it."""
         self._checkpoints.close()
-        self._objects.close()
+        self.objects.close()
 
     def _stop_before(self) -> None:
         if self._cancel.reason is not None:
@@ -148,19 +246,22 @@ class Keeper:
         if taken.unkept:
             text = "Undo can't bring back, too large or not readable: {}."
             yield from self._once("unkept", text, taken.unkept)
-        if self._seconds > SLOW_S and "slow" not in self._said:
-            self._said.add("slow")
+        if self._seconds > SLOW_S and "slow" not in self._common.said:
+            self._common.said.add("slow")
             text = f"Keeping the workspace for undo took {self._seconds:.1f} s in this step."
             yield Noticed("undo", text)
 
     def _once(self, key: str, text: str, paths: tuple[str, ...]) -> Iterator[Event]:
-        new = [path for path in paths if f"{key} {path}" not in self._said]
-        self._said |= {f"{key} {path}" for path in new}
+        said = self._common.said
+        new = [path for path in paths if f"{key} {path}" not in said]
+        said |= {f"{key} {path}" for path in new}
         if new:
             yield Noticed("undo", text.format(_few(new)))
 
     def _broke(self, fault: CheckpointFault) -> list[Event]:
-        self._broken = True
+        if self._common.is_broken:
+            return []
+        self._common.is_broken = True
         text = f"From here on nothing can be undone; what was done before still can. {fault}"
         return [Noticed("undo", text, key="no checkpoints")]
 
@@ -202,28 +303,33 @@ def _copying(files: int, size: int) -> Noticed:
     return Noticed("undo", text)
 
 
-def _worth_naming(taken: Taken) -> tuple[str, ...]:
-    return tuple(path for path in taken.files if not innards(path))
-
-
 def open_keeper(
     store: Path,
     root: Path,
     cancel: Cancel,
     *,
     tree: str = "",
-    goes_on: Callable[[], bool] = lambda: False,
+    page: Page | None = None,
 ) -> Keeper:
-    """The keeper of a workspace, its store in that folder; CheckpointFault when it can't be."""
+    """The keeper of a workspace, its store in that folder; CheckpointFault when it can't be.
+
+    `page` is its agent's; without one nobody else works there.
+    """
     objects = Objects(store)
-    return Keeper(objects, Checkpoints(root, objects, tree=tree), cancel, goes_on)
+    common = _Common(objects, Checkpoints(root, objects, tree=tree))
+    return Keeper(common, page or Ledger(root).page("", root), cancel)
 
 
 def opened_or_said(
-    store: Path, root: Path, cancel: Cancel, *, tree: str, goes_on: Callable[[], bool]
+    store: Path,
+    root: Path,
+    cancel: Cancel,
+    *,
+    tree: str,
+    page: Page,
 ) -> tuple[Keeper | None, list[str]]:
     """The keeper of a workspace, or a line that says why nothing can be undone."""
     try:
-        return open_keeper(store, root, cancel, tree=tree, goes_on=goes_on), []
+        return open_keeper(store, root, cancel, tree=tree, page=page), []
     except CheckpointFault as fault:
         return None, [f"Nothing in this run can be undone. {fault}"]

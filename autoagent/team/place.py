@@ -101,6 +101,8 @@ class Place:
             parts.cage, settings, workspace, environ, way=way, read_only=not writes(catalogue)
         )
         stack.callback(cage.close)
+        ledger = parts.page.ledger
+        page = ledger.page(worker.name, workspace.root, lambda: cage.lasting.running)
         return replace(
             parts,
             model=self._model(parts, worker, role, stack),
@@ -111,7 +113,8 @@ class Place:
             web=self._web(parts, worker, stack),
             memory=parts.memory and parts.memory.beside(f"{self._session}/{worker.name}"),
             cancel=worker.cancel,
-            keeper=None,
+            page=page,
+            keeper=parts.keeper.beside(page, worker.cancel) if parts.keeper else None,
         )
 
     def _catalogue(self, catalogue: Catalogue, worker: Worker, role: Role | None) -> Catalogue:

@@ -45,7 +45,8 @@ class Bounds:
 
     `protected` and `masked` give paths relative to `root`; they are asked when a cage is
     made. `hidden` are folders of ours that no command sees. `pass_env` names variables that
-    programs get besides the usual ones. What appears where something protected would stand
+    programs get besides the usual ones. `read_only`: programs write nothing but temporary
+    files, wherever they may write otherwise. What appears where something protected would stand
     is moved into `quarantine`, a folder outside; without one it is only reported.
     """
 
@@ -60,6 +61,7 @@ class Bounds:
     pass_env: Sequence[str] = ()
     limits: Limits = Limits()
     quarantine: Path | None = None
+    read_only: bool = False
 
 
 class CageFault(CommandError):

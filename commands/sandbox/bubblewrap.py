@@ -6,7 +6,8 @@ import stat
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -19,8 +20,9 @@ from commands.sandbox.environment import scrubbed
 from commands.sandbox.identity import asked, git_settings
 from commands.sandbox.lasting import Lasting
 from commands.sandbox.living import Living
-from commands.sandbox.mounts import Mounts, Way, laid_out
+from commands.sandbox.mounts import Layout, Mounts, Way, laid_out
 from commands.sandbox.namespace import Namespace
+from commands.sandbox.neighbours import Neighbours
 from commands.sandbox.process import follow, not_started
 from commands.sandbox.toolchains import search_path
 from commands.sandbox.watch import Watch
@@ -35,22 +37,36 @@ _PROBE_S = 10.0
 class Bubblewrap:
     """Runs commands in one cage, made when first needed; `describe` says what it gives.
 
-    The places of the system, the toolchains on PATH and the git identity are looked up
-    once, here; CageFault when bubblewrap isn't there. `tight` forbids user namespaces
-    inside, which some systems can't. `seccomp` is a filter of system calls, as bubblewrap
-    reads it. Use it as a context manager, or `close` it: nothing is left then.
+    CageFault when bubblewrap isn't there. The places of the system and the toolchains on
+    PATH are looked up once, when the cage is made. `tight` forbids user namespaces inside,
+    which some systems can't. `seccomp` is a filter of system calls, as bubblewrap reads it.
+    A `neighbour` is a cage of the same session: nothing is found out for this one again.
+    Use it as a context manager, or `close` it: nothing is left then.
     """
 
     kind = "bubblewrap"
 
     def __init__(
-        self, bounds: Bounds, env: Mapping[str, str], *, tight: bool = True, seccomp: bytes = b""
+        self,
+        bounds: Bounds,
+        env: Mapping[str, str],
+        *,
+        tight: bool = True,
+        seccomp: bytes = b"",
+        neighbour: "Bubblewrap | None" = None,
     ) -> None:
         self.bounds = replace(bounds, root=bounds.root.resolve())
-        self._plan = _Plan(self.bounds, env, tight=tight, seccomp=seccomp)
-        self.tight, self.sized, self.filtered = self._plan.tight, self._plan.sized, bool(seccomp)
-        plan = self._plan
-        self._living = living = Living(plan.begun, plan.mounts, Watch(self.bounds))
+        root = self.bounds.root
+        self._found: _Found = (
+            neighbour._found if neighbour else _looked_up(env, root, tight=tight, seccomp=seccomp)
+        )
+        self._neighbours: Neighbours = neighbour._neighbours if neighbour else Neighbours()
+        found = self._found
+        self.tight, self.sized, self.filtered = found.tight, found.sized, bool(found.seccomp)
+        plan = _Plan(self.bounds, env, found)
+        share = self._neighbours.at(root, writes=not bounds.read_only)
+        watch = Watch(self.bounds, share.ground)
+        self._living = living = Living(plan.begun, plan.mounts, watch, share)
         self.lasting = Lasting(living.run, bounds.limits.output_bytes)
         # A cage that is forgotten ends with the last reference to it, at exit at the latest.
         self._finalize = weakref.finalize(self, living.close)
@@ -104,36 +120,57 @@ class Bubblewrap:
 
     def notices(self) -> tuple[str, ...]:
         """What is to be told since the last time, after a look at the protected paths."""
-        return self._living.notices()
+        return self._living.notices(goes_on=self.lasting.running)
 
     def accept(self, paths: Sequence[str]) -> None:
         self._living.accept(paths)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is the same for every cage of this machine and user; `settings` are git's."""
+
+    program: str
+    tight: bool
+    sized: bool
+    seccomp: bytes
+    settings: bytes
+
+
+def _looked_up(env: Mapping[str, str], root: Path, *, tight: bool, seccomp: bytes) -> _Found:
+    program = _program(env, root)
+    known = asked([program, "--help"], env)
+    return _Found(
+        program,
+        tight=tight and b"--disable-userns" in known,
+        sized=b"--size" in known,  # bubblewrap before 0.7 can't limit a tmpfs
+        seccomp=seccomp,
+        settings=git_settings(env),
+    )
+
+
 class _Plan:
     """How to start the cage of some bounds on this machine."""
 
-    def __init__(
-        self, bounds: Bounds, env: Mapping[str, str], *, tight: bool, seccomp: bytes
-    ) -> None:
+    def __init__(self, bounds: Bounds, env: Mapping[str, str], found: _Found) -> None:
         self._bounds = bounds
+        self._source = env
+        self._found = found
         self._anchor = Anchor(bounds.root)
-        self._layout = laid_out(bounds, env)
-        self._program = _program(env, bounds.root)
-        known = asked([self._program, "--help"], env)
-        self.tight = tight and b"--disable-userns" in known
-        self.sized = b"--size" in known  # bubblewrap before 0.7 can't limit a tmpfs
-        self._seccomp = seccomp
-        self._settings = git_settings(env)
-        self._env = scrubbed(
-            env,
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return laid_out(self._bounds, self._source)
+
+    def _env(self) -> dict[str, str]:
+        env = scrubbed(
+            self._source,
             home=str(self._layout.home),
             path=os.pathsep.join(map(str, self._layout.path)),
             scratch="/tmp",  # noqa: S108 (the cage's own)
-            passed=bounds.pass_env,
+            passed=self._bounds.pass_env,
         )
-        if bounds.outlet:
-            self._env |= bounds.outlet.env
+        return {**env, **self._bounds.outlet.env} if self._bounds.outlet else env
 
     def mounts(self) -> Mounts:
         """What stands where, as the workspace is at this moment."""
@@ -142,19 +179,20 @@ class _Plan:
 
     def begun(self, mounts: Mounts) -> Namespace:
         """A new cage; its forwarder, if it has one, is there."""
+        found = self._found
         with ExitStack() as stack:
             files = _Files(stack)
             options = [
                 *self._spaces(),
-                *(["--seccomp", files.holding(self._seccomp)] if self._seccomp else []),
+                *(["--seccomp", files.holding(found.seccomp)] if found.seccomp else []),
                 *self._mounted_all(mounts, files),
                 *self._own_programs(files),
                 *("--remount-ro", "/dev", "--remount-ro", "/"),
                 *("--chdir", str(self._bounds.root)),
             ]
             told = files.holding(os.fsencode("\0".join(options)))
-            argv = [self._program, "--args", told, "--", *self._supervisor()]
-            namespace = Namespace(argv, files.numbers, self._env)
+            argv = [found.program, "--args", told, "--", *self._supervisor()]
+            namespace = Namespace(argv, files.numbers, self._env())
         try:
             self._anchor.check()  # bubblewrap follows what stands there
             self._let_out(namespace)
@@ -167,7 +205,7 @@ class _Plan:
         net = () if self._bounds.network else ("net",)
         return [
             *(f"--unshare-{space}" for space in ("user", "pid", "ipc", "uts", "cgroup-try", *net)),
-            *(["--disable-userns"] if self.tight else []),
+            *(["--disable-userns"] if self._found.tight else []),
             *("--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL"),
             *("--hostname", "cage", "--proc", "/proc", "--dev", "/dev"),
             *self._fresh(Path("/dev/shm")),  # noqa: S108
@@ -179,7 +217,13 @@ class _Plan:
             options += self._mounted(path, mounts[path], files)
         settings = self._layout.home / ".gitconfig"
         if mounts[self._layout.home] == "fresh" and settings not in mounts:
-            options += ["--perms", "0600", "--file", files.holding(self._settings), str(settings)]
+            options += [
+                "--perms",
+                "0600",
+                "--file",
+                files.holding(self._found.settings),
+                str(settings),
+            ]
         return options
 
     def _mounted(self, path: Path, way: Way, files: "_Files") -> list[str]:
@@ -198,7 +242,7 @@ class _Plan:
 
     def _fresh(self, path: Path) -> list[str]:
         mode = ["--perms", "1777" if path.name in ("tmp", "shm") else "0700"]
-        size = ["--size", str(self._bounds.limits.scratch_bytes)] if self.sized else []
+        size = ["--size", str(self._bounds.limits.scratch_bytes)] if self._found.sized else []
         return [*mode, *size, "--tmpfs", str(path)]
 
     def _own_programs(self, files: "_Files") -> list[str]:

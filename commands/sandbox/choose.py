@@ -44,6 +44,23 @@ def choose(wanted: Wanted, bounds: Bounds, env: Mapping[str, str]) -> Cage:
     raise CageFault(" ".join(reasons))
 
 
+def like(cage: Cage, bounds: Bounds, env: Mapping[str, str]) -> Cage:
+    """Another cage for the same session, of the kind that was found to work: it isn't tried,
+    and nothing is started before its first command.
+
+    What appears at a protected path is told to each cage whose programs may have made it.
+    """
+    if isinstance(cage, Bubblewrap):
+        return Bubblewrap(bounds, env, neighbour=cage)
+    from commands.sandbox.landlock import Landlock
+    from commands.sandbox.none import NoCage
+
+    if isinstance(cage, Landlock):
+        return Landlock(bounds, env, neighbour=cage)
+    assert isinstance(cage, NoCage)
+    return NoCage(bounds, env, neighbour=cage)
+
+
 def _bubblewrap(bounds: Bounds, env: Mapping[str, str], tight: bool) -> Bubblewrap:
     return Bubblewrap(bounds, env, tight=tight, seccomp=_filter())
 
@@ -78,10 +95,13 @@ def describe(cage: Cage, *, protect: bool = False) -> str:
         ]
         return _described(cage, "see neither your home folder nor other processes", lacks)
     from commands.sandbox.landlock import Landlock
+    from commands.sandbox.none import NoCage
 
     if isinstance(cage, Landlock):
         lacks = [*cage.lacks(), *([file_commands] if protect else [])]
         return _described(cage, "cannot read your home folder", lacks)
+    if isinstance(cage, NoCage) and cage.bounds.read_only:
+        return "Cage: none. Nothing could keep commands from writing, so none runs."
     kept = f"; {file_commands}" if protect else ""
     return f"Cage: none. Commands run as you: they can write, read and contact everything{kept}."
 
@@ -89,8 +109,7 @@ def describe(cage: Cage, *, protect: bool = False) -> str:
 def _described(cage: "Bubblewrap | Landlock", unseen: str, lacks: list[str]) -> str:
     outlet = "no network but the allowed hosts" if cage.let_out else "no network"
     network = WHOLE_NETWORK if cage.network else outlet
+    read_only = cage.bounds.read_only
+    writes = "write temporary files only" if read_only else "write in the workspace only"
     lacking = f" ({'; '.join(lacks)})" if lacks else ""
-    return (
-        f"Cage: {cage.kind}. Commands write in the workspace only, have {network} and "
-        f"{unseen}{lacking}."
-    )
+    return f"Cage: {cage.kind}. Commands {writes}, have {network} and {unseen}{lacking}."

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,7 @@ from commands.context import Finished
 from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.environment import scrubbed
 from commands.sandbox.identity import git_settings
-from commands.sandbox.mounts import Mounts, laid_out
+from commands.sandbox.mounts import Layout, Mounts, laid_out
 from commands.sandbox.none import NoCage
 from commands.sandbox.seccomp import lone_program
 
@@ -62,11 +63,13 @@ class Landlock(NoCage):
 
     kind = "landlock"
 
-    def __init__(self, bounds: Bounds, env: Mapping[str, str]) -> None:
-        self.bounds = replace(bounds, root=bounds.root.resolve())
-        confinement = Confinement(self.bounds, env)
+    def __init__(
+        self, bounds: Bounds, env: Mapping[str, str], *, neighbour: NoCage | None = None
+    ) -> None:
+        bounds = replace(bounds, root=bounds.root.resolve())
+        confinement = Confinement(bounds, env)
         self._abi = confinement.abi
-        super().__init__(self.bounds, env, confinement)
+        super().__init__(bounds, env, confinement, neighbour=neighbour)
 
     @property
     def network(self) -> bool:
@@ -103,6 +106,7 @@ class Landlock(NoCage):
         """What a cage by namespaces would give besides, in a few words each."""
         return [
             "neither .env files hidden nor protected paths kept",
+            *(["modes and times of its files in reach"] if self.bounds.read_only else []),
             "modes, times and names of files outside in reach",
             *(["signals to your other processes possible"] if self._abi < _SCOPE_ABI else []),
             *([] if self.network else ["no loopback network"]),
@@ -118,8 +122,8 @@ class Landlock(NoCage):
 class Confinement:
     """How programs are started so that they write in the workspace and `scratch` only.
 
-    `bounds.root` must be a real path. Places are looked up once, here, and again with each
-    program what can change.
+    `bounds.root` must be a real path. Places are looked up once, for the first program, and
+    again with each what can change.
     """
 
     def __init__(self, bounds: Bounds, env: Mapping[str, str]) -> None:
@@ -129,10 +133,16 @@ class Confinement:
             raise CageFault(f"Landlock is needed in version {LEAST_ABI}; this kernel {found}.")
         self._bounds = bounds
         self._filter = lone_program(network=bounds.network).hex()
-        self._layout = laid_out(bounds, env)
         self._source = env
-        self._git = git_settings(env)
         self._known: tuple[Mounts, Rules] = ({}, [])
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return laid_out(self._bounds, self._source)
+
+    @cached_property
+    def _git(self) -> bytes:
+        return git_settings(self._source)
 
     def argv(self, argv: Sequence[str], scratch: Path) -> list[str]:
         """The command line that confines itself and then becomes `argv`."""

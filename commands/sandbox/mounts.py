@@ -41,6 +41,8 @@ class Layout:
         """All mounts as the workspace is at this moment."""
         root = self.bounds.root
         mounts = dict(self.fixed)
+        if self.bounds.read_only:
+            mounts = {path: "read" if way == "write" else way for path, way in mounts.items()}
         for folder in behind_environment(root, self.home):
             _show(mounts, folder, root)
         mounts |= kept(self.bounds)
@@ -71,7 +73,10 @@ def laid_out(bounds: Bounds, env: Mapping[str, str]) -> Layout:
 
 
 def kept(bounds: Bounds) -> Mounts:
-    """What of the workspace nothing may change, as it is at this moment."""
+    """What of the workspace nothing may change, as it is at this moment; none of it where
+    that holds for the whole workspace."""
+    if bounds.read_only:
+        return {}
     protected = bounds.protected()
     if ".git/hooks" in protected:
         protected = [*protected, *places(Beneath(bounds.root))]

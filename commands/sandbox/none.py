@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Protocol, Self
 
 from commands.cancel import Cancel
+from commands.command import Refusal
 from commands.context import Finished
 from commands.sandbox import reaper, rlimits
 from commands.sandbox.anchor import Anchor
@@ -21,6 +22,7 @@ from commands.sandbox.bounds import Bounds, CageFault
 from commands.sandbox.environment import scrubbed
 from commands.sandbox.lasting import Lasting
 from commands.sandbox.mounts import kept
+from commands.sandbox.neighbours import Neighbours, Share
 from commands.sandbox.process import Ended, follow, not_started
 from commands.sandbox.watch import Watch
 
@@ -43,17 +45,23 @@ class NoCage:
     """Keeps trees together and the keys out of the environment, and isolates nothing.
 
     TMPDIR is a folder of the session; use it as a context manager, or `close` it. What
-    isolates is `confined`, where there is any.
+    isolates is `confined`, where there is any. A `neighbour` is a cage of the same session.
     """
 
     kind = "none"
 
     def __init__(
-        self, bounds: Bounds, env: Mapping[str, str], confined: Confined | None = None
+        self,
+        bounds: Bounds,
+        env: Mapping[str, str],
+        confined: Confined | None = None,
+        *,
+        neighbour: "NoCage | None" = None,
     ) -> None:
-        bounds = replace(bounds, root=bounds.root.resolve())
-        self._bounds = bounds
-        self._starter = starter = _Starter(bounds, env, confined)
+        self.bounds = bounds = replace(bounds, root=bounds.root.resolve())
+        self._neighbours: Neighbours = neighbour._neighbours if neighbour else Neighbours()
+        share = self._neighbours.at(bounds.root, writes=not bounds.read_only)
+        self._starter = starter = _Starter(bounds, env, confined, share)
         self.lasting = Lasting(starter.begin, bounds.limits.output_bytes)
         self._finalize = weakref.finalize(self, _closed, self.lasting, starter)
 
@@ -77,7 +85,7 @@ class NoCage:
 
     def notices(self) -> tuple[str, ...]:
         """What has appeared at protected paths since the last time, and was moved away."""
-        return self._starter.notices()
+        return self._starter.notices(goes_on=self.lasting.running)
 
     def accept(self, paths: Sequence[str]) -> None:
         self._starter.accept(paths)
@@ -90,7 +98,10 @@ class NoCage:
         cancel: Cancel,
         stdin: bytes = b"",
     ) -> Finished:
-        """Run argv in the workspace to its end; a missing program exits with 127."""
+        """Run argv in the workspace to its end; a missing program exits with 127.
+
+        Refusal when it may write nothing: only a cage can keep it from that.
+        """
         if cancel.reason is not None:
             return not_started()
         done = follow(
@@ -99,7 +110,7 @@ class NoCage:
             stdin=stdin,
             timeout_s=timeout_s,
             cancel=cancel,
-            ceiling_bytes=self._bounds.limits.output_bytes,
+            ceiling_bytes=self.bounds.limits.output_bytes,
         )
         return replace(done, notices=self.notices())
 
@@ -107,18 +118,25 @@ class NoCage:
 class _Starter:
     """Starts programs under a reaper each, and looks at what they leave at protected paths."""
 
-    def __init__(self, bounds: Bounds, env: Mapping[str, str], confined: Confined | None) -> None:
+    def __init__(
+        self, bounds: Bounds, env: Mapping[str, str], confined: Confined | None, share: Share
+    ) -> None:
         self._bounds = bounds
         self._source = env
         self._anchor = Anchor(bounds.root)
         self._confined = confined
         self._lock = Lock()
         self._scratch = ""
-        self._watch = Watch(bounds, mounted=False)
+        self._share = share
+        self._watch = Watch(bounds, share.ground, mounted=False)
         self._is_watching = False
-        self._told: list[str] = []
 
     def begin(self, argv: Sequence[str], stdin: int, stdout: int, stderr: int) -> "Reaped":
+        if self._bounds.read_only and not self._confined:
+            raise Refusal(
+                "Without a cage commands can't be kept from writing, and this agent may only "
+                "read: no program runs. This is final; read_file, list_files and search_files work."
+            )
         self._anchor.check()
         limits = rlimits.in_a_word(self._bounds.limits, apart=False)
         scratch = self._folder()
@@ -128,33 +146,36 @@ class _Starter:
         env = self._confined.env(scratch) if self._confined else self._env(scratch)
         return reaped(argv, limits, self._bounds.root, env, (stdin, stdout, stderr))
 
-    def notices(self) -> tuple[str, ...]:
-        with self._lock:
+    def notices(self, *, goes_on: bool) -> tuple[str, ...]:
+        with self._lock, self._share.ground.lock:
             self._look()
-            told, self._told = self._told, []
-            return tuple(told)
+            if not goes_on:
+                self._share.rests()
+            return self._share.told()
 
     def accept(self, paths: Sequence[str]) -> None:
         """Take these paths as they are now; what else appeared is moved away before."""
-        with self._lock:
+        with self._lock, self._share.ground.lock:
             self._watch.accept(paths)
             self._look()
             self._watch.begin(kept(self._bounds))
 
     def _watched(self) -> None:
         """What is there before the first program is the user's own."""
-        with self._lock:
+        with self._lock, self._share.ground.lock:
             if not self._is_watching:
                 self._watch.begin(kept(self._bounds))
                 self._is_watching = True
+            self._share.works()
 
     def _look(self) -> None:
         if self._is_watching:
-            self._told += self._watch.look()
+            self._share.found(self._watch.look())
 
     def close(self) -> None:
-        with self._lock:
+        with self._lock, self._share.ground.lock:
             self._look()
+            self._share.rests()
             if self._scratch:
                 shutil.rmtree(self._scratch, ignore_errors=True)
 

@@ -9,6 +9,7 @@ from commands.beneath import Beneath
 from commands.guard import is_masked
 from commands.sandbox.bounds import Bounds
 from commands.sandbox.mounts import Mounts
+from commands.sandbox.neighbours import Ground
 from commands.sandbox.quarantine import Quarantine
 from commands.sandbox.repository import Offence, offences
 
@@ -23,13 +24,18 @@ class Watch:
     What exists when a cage is made is mounted read-only there; this finds the rest: what is
     new, what was put in place of a link, and mounts that no longer hold since somebody
     outside replaced the file under them. Where nothing is `mounted`, it finds of what
-    existed only what a command made of git's own files.
+    existed only what a command made of git's own files. In a read-only cage it finds nothing
+    of that: no program of it can have made any.
+
+    Others may look at the same workspace: the lock of `ground` is to be held meanwhile.
     """
 
-    def __init__(self, bounds: Bounds, *, mounted: bool = True) -> None:
+    def __init__(self, bounds: Bounds, ground: Ground, *, mounted: bool = True) -> None:
         self._root = bounds.root
+        self._ground = ground
+        self._is_read_only = bounds.read_only
         self._are_mounted = mounted
-        self._accepted: set[str] = set()
+        self._accepted_before = 0
         self._protected = bounds.protected
         self._at = Beneath(bounds.root)
         self._quarantine = Quarantine(bounds.quarantine) if bounds.quarantine else None
@@ -38,19 +44,20 @@ class Watch:
         self._links: dict[str, str] = {}
         self._known: frozenset[str] | None = None  # of the repository; None: git isn't protected
         self._masked: set[str] = set()
+        self._names: set[str] = set()
         self._root_changed_ns = -1
-        self._reported: set[Offence] = set()
 
     def begin(self, mounts: Mounts) -> None:
         """A cage with these mounts is about to be made."""
         root = self._root
-        self._accepted.clear()
+        self._accepted_before = len(self._ground.accepted)
         inside = {path: way for path, way in mounts.items() if path.is_relative_to(root)}
         self._mounted = {str(path): _identity(str(path)) for path in inside}
-        protected = self._protected()
+        protected = () if self._is_read_only else self._protected()
         plain = [p for p in protected if not p.startswith(".git/")]
         self._absent = [p for p in plain if not os.path.lexists(root / p)]
-        self._links = dict(_links(root, {*plain, ".git"} - set(self._absent)))
+        linked = set() if self._is_read_only else {*plain, ".git"} - set(self._absent)
+        self._links = dict(_links(root, linked))
         if self._are_mounted:
             known = {str(path.relative_to(root)) for path, way in inside.items() if way == "read"}
             known |= {".git"} & self._links.keys()
@@ -61,7 +68,12 @@ class Watch:
 
     def accept(self, paths: Iterable[str]) -> None:
         """Take these for the user's own, until the next cage, which is needed for them."""
-        self._accepted.update(paths)
+        self._ground.accepted += paths
+
+    @property
+    def _accepted(self) -> list[str]:
+        """Since this cage was made."""
+        return self._ground.accepted[self._accepted_before :]
 
     def stale(self) -> str:
         """Which mount no longer holds, or what should be masked and isn't; "" if none."""
@@ -70,14 +82,15 @@ class Watch:
         for path, identity in self._mounted.items():
             if _identity(path) != identity:
                 return f"{os.path.relpath(path, self._root)} was changed from outside"
-        for path in sorted(self._masked_names() - self._masked):
+        for path in sorted(self._masked_names() - self._masked - self._ground.masked):
             return f"{path} was changed from outside"
         return ""
 
     def look(self) -> list[str]:
         """Move away what has appeared; a sentence for each. To be called after a command."""
         # What a command made is known to it: nothing is gained by masking it.
-        self._masked |= self._masked_names()
+        if self._ground.at_work and not self._is_read_only:
+            self._ground.masked |= self._masked_names() - self._masked
         found = [each for each in self._offences() if not self._is_accepted(each.path)]
         return [said for offence in found if (said := self._moved(offence))]
 
@@ -107,11 +120,11 @@ class Watch:
                 said = f"{path} ({why}) was moved out of the workspace, to {place}"
             else:
                 said = f"{path} ({why}) is gone"
-            self._reported.discard(offence)
+            self._ground.reported.discard(offence)
         except OSError as error:
-            if offence in self._reported:
+            if offence in self._ground.reported:
                 return ""
-            self._reported.add(offence)
+            self._ground.reported.add(offence)
             said = f"{path} ({why}) has appeared and stays: {error.strerror}"
         if path in self._links:
             with suppress(OSError):
@@ -122,12 +135,11 @@ class Watch:
         """Names at the root that say secrets; deeper ones are found when a cage is made."""
         with suppress(OSError):
             changed_ns = self._root.stat().st_mtime_ns
-            if changed_ns == self._root_changed_ns:
-                return self._masked
-            names = {name for name in os.listdir(self._root) if is_masked(name)}  # noqa: PTH208
-            self._root_changed_ns = changed_ns
-            return names
-        return self._masked
+            if changed_ns != self._root_changed_ns:
+                names = os.listdir(self._root)  # noqa: PTH208
+                self._names = {name for name in names if is_masked(name)}
+                self._root_changed_ns = changed_ns
+        return self._names
 
 
 def _identity(path: str) -> Identity | None:
