@@ -60,6 +60,11 @@ class Spent:
     def tokens(self) -> int:
         return self.prompt + self.completion
 
+    @property
+    def usage(self) -> Usage:
+        """All of it as that of one call; the cost is what is known of it."""
+        return Usage(*(self.prompt, self.completion, self.cached, self.reasoning), cost=self.cost)
+
     def add(self, usage: Usage) -> None:
         self.prompt += usage.prompt
         self.cached += usage.cached

@@ -28,7 +28,7 @@ from autoagent.model import Usage
 from autoagent.sessions.tree import folder_of
 from tests.past import started, step
 
-SYSTEM = "You are an agent.\n\nwrite_file(path)\nexecute_shell(command_line)\nfinish(answer)\n"
+SYSTEM = "You are an agent.\n\nappend_file(path)\nexecute_shell(command_line)\nfinish(answer)\n"
 SHARE = Limits(steps=20, tokens=100_000, cost=1.0)
 
 

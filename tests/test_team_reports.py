@@ -100,9 +100,10 @@ def test_eight_reports_are_read_at_once_and_summed_up_although_it_was_killed(
     assert all(office.calls[name] - before[name] <= 1 for name in _NAMES)  # none began anew
     spawned = [event for event in program.journal() if event["type"] == "Spawned"]
     assert [event["name"] for event in spawned] == _NAMES
+    agents = program.sessions[-1] / "agents"
     reads = [
         json.loads(line)
         for name in _NAMES
-        for line in (program.sessions[-1] / "agents" / name / "journal.jsonl").open()
+        for line in (agents / name / "journal.jsonl").read_text().splitlines()
     ]
     assert sum(e["type"] == "Executed" and e["name"] == "read_file" for e in reads) == 8

@@ -1,12 +1,10 @@
 """What an agent is told of a sub-agent that ended: bounded in size, whole on disk."""
 
-from pathlib import PurePosixPath
-
 from autoagent.events import Reported, Status
 from autoagent.history import RESULT_SHARE, shortened
-from autoagent.model import Usage
 from autoagent.running import ResultFiles
 from autoagent.state import State
+from autoagent.team.reports import files_changed, hosts, refused, within
 from autoagent.team.worker import Worker
 from autoagent.tokens import Counter
 
@@ -33,17 +31,15 @@ def report_of(
         text=text,
         whole=whole,
         steps=worker.purse.steps,
-        usage=Usage(
-            *(spent.prompt, spent.completion, spent.cached, spent.reasoning), cost=spent.cost
-        ),
+        usage=spent.usage,
         unpriced=spent.unpriced,
         elapsed_s=theirs.spent.elapsed_s,
-        changed=_beneath(folder, _changed(theirs))[:_KEPT],
-        hosts=tuple(dict.fromkeys([*theirs.hosts, *_of_all(theirs, "hosts")])),
-        refused=(*theirs.refused, *_of_all(theirs, "refused")),
+        changed=within(folder, files_changed(theirs))[:_KEPT],
+        hosts=tuple(hosts(theirs)),
+        refused=tuple(refused(theirs)),
         web=theirs.taint.since is not None,
         addresses=theirs.taint.standing_of(text),
-        made=_beneath(folder, sorted(theirs.taint.made))[:_KEPT],
+        made=within(folder, sorted(theirs.taint.made))[:_KEPT],
         journal_hash=worker.hash,
         paused=pause,
     )
@@ -68,17 +64,3 @@ def _in_share(
     more = f'[{{lines}} lines more: read_result(agent="{name}", start_line={{start}})]'
     short, cut = shortened(text, share, count, more)
     return short, results.write(0, text, name) if cut else None
-
-
-def _changed(state: State) -> list[str]:
-    own = [path for past in state.past for path in past.changed]
-    return list(dict.fromkeys([*own, *_of_all(state, "changed")]))
-
-
-def _of_all(state: State, what: str) -> list[str]:
-    return [each for report in state.team.reports for each in getattr(report, what)]
-
-
-def _beneath(folder: str, paths: list[str]) -> tuple[str, ...]:
-    """The paths of a part of the workspace, as the whole calls them."""
-    return tuple(str(PurePosixPath(folder, path)) if folder else path for path in paths)

@@ -1,10 +1,9 @@
 """What sub-agents came to, for people and programs; and what their journals tell of those that
 could not report."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from autoagent.model import Usage
 from autoagent.state import State
 from autoagent.team.events import Reported
 from autoagent.team.standing import Member
@@ -61,6 +60,11 @@ def files_changed(state: State) -> list[str]:
     return list(dict.fromkeys([*own, *reported]))
 
 
+def within(folder: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """Paths of a part of the workspace, as the whole calls them."""
+    return tuple(f"{folder}/{path}" if folder else path for path in paths)
+
+
 def hosts(state: State) -> list[str]:
     """That were reached, by sub-agents too."""
     reported = [host for report in state.team.reports for host in report.hosts]
@@ -94,7 +98,6 @@ def reckoned(state: State, states: Mapping[str, State], *, running: bool, agent:
 def _paused(member: Member, state: State, *, running: bool) -> Reported:
     spent = state.team.with_members(state.spent if running else state.committed)
     folder = member.spawned.folder
-    changed = files_changed(state)
     return Reported(
         step=member.spawned.step,
         name=member.spawned.name,
@@ -102,10 +105,10 @@ def _paused(member: Member, state: State, *, running: bool) -> Reported:
         text="",
         whole=None,
         steps=state.steps,
-        usage=Usage(spent.prompt, spent.completion, spent.cached, spent.reasoning, spent.cost),
+        usage=spent.usage,
         unpriced=spent.unpriced,
         elapsed_s=spent.elapsed_s,
-        changed=tuple(f"{folder}/{path}" if folder else path for path in changed),
+        changed=within(folder, files_changed(state)),
         hosts=tuple(hosts(state)),
         refused=tuple(refused(state)),
         web=False,

@@ -1,15 +1,12 @@
 """The sub-agents of one agent: started, spoken to, waited for, ended."""
 
-import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any, Protocol
 
-from autoagent.amounts import duration, money
 from autoagent.calling import Caller
 from autoagent.events import Dismissed, Event, Inherited, Limits, Messaged, Spawned, Told
 from autoagent.history import RESULT_SHARE
@@ -18,10 +15,12 @@ from autoagent.journal import load
 from autoagent.model import Cancelled
 from autoagent.running import ResultFiles
 from autoagent.sessions.folders import JOURNAL
+from autoagent.sessions.tree import AGENTS
 from autoagent.state import State, fold
 from autoagent.team.bell import Bell, watching
 from autoagent.team.link import Link
 from autoagent.team.reporting import report_of
+from autoagent.team.roster import listed, member_of, new_name, spelled
 from autoagent.team.slots import Slots
 from autoagent.team.standing import Member, spent_of
 from autoagent.team.worker import Worker
@@ -29,11 +28,7 @@ from autoagent.tokens import Counter
 from commands.cancel import Cancel
 from commands.command import CommandError, Result
 
-AGENTS = "agents"
-"""Beneath the folder of an agent: those of its sub-agents, by name."""
-
 Leading = Generator[Sequence[Event], None, Result]
-_LONGEST_NAME = 32
 
 
 class Hirer(Protocol):
@@ -227,7 +222,7 @@ class Team:
                 return (yield from self._awaited(args.get("names") or []))
             case "delete_agent":
                 return (yield from self._deleted(step, **args))
-        return _answer(self._counted(), "\n".join(self._lines()))
+        return _answer(*listed(self._state.team.members, self._workers))
 
     def interrupted(self, step: int, command: str) -> Result:
         """What became of a command during which the run was cut off: the journal knows."""
@@ -252,7 +247,7 @@ class Team:
         self, step: int, name: str, task: str, role: str = "", folder: str = ""
     ) -> Leading:
         assert self._hirer is not None
-        name = self._new_name(name)
+        name = new_name(self._state.team.members, name)
         if not task.strip():
             raise CommandError("The task is empty; say all that the agent must know.")
         limits = self._caller.purse.share(self._caller.elapsed_s)
@@ -265,35 +260,10 @@ class Team:
         worker = self._workers[name] = self._worker(spawned, State(), ())
         self._start(worker)
         begun = "waits: as many as may work already; it begins when one ends" if waits else "works"
-        return _answer(f"{name} {begun}; at most {said(limits)}")
-
-    def _new_name(self, name: str) -> str:
-        short = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
-        if not 0 < len(short) <= _LONGEST_NAME:
-            raise CommandError(
-                f"An agent's name has 1 to {_LONGEST_NAME} letters, digits and hyphens, not "
-                f"{name!r:.60}."
-            )
-        if short in self._state.team.members:
-            raise CommandError(
-                f"There was an agent {short} in this session already; take another name."
-            )
-        return short
-
-    def _member(self, name: str) -> Member:
-        members = self._state.team.members
-        short = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")
-        if short in members and not members[short].dismissed:
-            return members[short]
-        open_ones = [each for each, member in members.items() if not member.dismissed]
-        if not open_ones:
-            raise CommandError("There are no agents; start_agent(name, task) starts one.")
-        near = get_close_matches(short, open_ones, 1)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(open_ones)}."
-        raise CommandError(f"There is no agent {name!r:.60}. {hint}")
+        return _answer(f"{name} {begun}; at most {spelled(limits)}")
 
     def _sent(self, step: int, name: str, message: str) -> Leading:
-        member = self._member(name)
+        member = member_of(self._state.team.members, name)
         worker = self._workers.get(member.spawned.name)
         if worker is None or worker.ended:
             raise CommandError(
@@ -316,7 +286,11 @@ class Team:
 
     def _awaited(self, names: Sequence[str]) -> Leading:
         everyone = not names or (list(names) == ["all"] and "all" not in self._state.team.members)
-        wanted = [] if everyone else [self._member(name).spawned.name for name in names]
+        wanted = (
+            []
+            if everyone
+            else [member_of(self._state.team.members, name).spawned.name for name in names]
+        )
         waited = [each for name, each in self._workers.items() if everyone or name in wanted]
         if not waited:
             return _answer("none of them works any more" if wanted else "no agent works")
@@ -342,7 +316,7 @@ class Team:
                 self._bell.wait(watch)
 
     def _deleted(self, step: int, name: str) -> Leading:
-        member = self._member(name)
+        member = member_of(self._state.team.members, name)
         name = member.spawned.name
         yield [Dismissed(step, name)]
         worker = self._workers.get(name)
@@ -357,48 +331,12 @@ class Team:
         """Nobody goes on for the agent any more, which is about to end for good."""
         return [Dismissed(step, name) for name in self._workers]
 
-    def _counted(self) -> str:
-        members = [each for each in self._state.team.members.values() if not each.dismissed]
-        working = sum(1 for each in self._workers.values() if not each.ended)
-        return f"{len(members)} agents, {working} at work" if members else "no agents"
-
-    def _lines(self) -> Iterator[str]:
-        for name, member in self._state.team.members.items():
-            if member.dismissed:
-                continue
-            role = f" ({member.spawned.role})" if member.spawned.role else ""
-            yield f"{name}{role}: {self._at(name, member)}; {_short(member.spawned.task)}"
-
-    def _at(self, name: str, member: Member) -> str:
-        worker = self._workers.get(name)
-        if worker is None:
-            report = member.reported
-            return "ended" if report is None else f"ended: {report.status}, {report.steps} steps"
-        if not worker.works:
-            return "waits for its turn"
-        used = worker.purse.used
-        cost = "" if used.unpriced else f", {money(used.cost)}"
-        return f"works, {worker.purse.steps} of {member.spawned.limits.steps} steps{cost}"
-
 
 def _answer(note: str, text: str = "", *, ok: bool = True) -> Result:
     return Result(text, note, ok, source="agents")
-
-
-def said(limits: Limits) -> str:
-    """What an agent may use, as another one reads it."""
-    parts = [f"{limits.steps} steps", f"{limits.tokens:,} tokens"]
-    parts += [money(limits.cost)] if limits.cost is not None else []
-    parts += [duration(limits.time_s)] if limits.time_s is not None else []
-    return ", ".join(parts)
 
 
 def _was_cut(worker: Worker) -> bool:
     """Whether it ended only because it was told to."""
     stopped = worker.state.stopped
     return stopped is None or stopped.status == "interrupted"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else f"{line[:79]}…"

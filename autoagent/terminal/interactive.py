@@ -75,6 +75,7 @@ class Terminal:
         self._prompter = Prompter(out, keyboard)
         self._slash = Slash(out, state, changes, states)
         self._state = state
+        self._states = states
         self._environ = environ
         self._cancel = cancel
         self._early: list[str] = []
@@ -164,6 +165,8 @@ class Terminal:
                 self._propose(asked, None)
             case ["e"]:
                 return self._edited(asked)
+            case ["/undo", *_] if asked.agent:
+                told(self._out, "/undo works where the agent itself asks, not a sub-agent of it.")
             case ["/undo", *rest]:
                 undo = self._slash.undo(" ".join(rest))
                 return Answer(None, undo=undo) if undo else asked
@@ -246,8 +249,9 @@ class Terminal:
         self._cancel.set("interrupt")
 
     def _propose(self, asked: _Asked, most: int | None) -> None:
-        assert self._state.started is not None
-        workspace = Workspace(Path(self._state.started.workspace))
+        state = self._states().get(asked.agent, self._state)
+        assert state.started is not None
+        workspace = Workspace(Path(state.started.workspace))
         propose(self._out, workspace, asked.command, most, asked.concerns)
 
     def _explain(self) -> None:
