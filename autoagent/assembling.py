@@ -75,11 +75,12 @@ def assembled(
     way = make_way_out(settings, workspace.root, inputs.environ)
     if way:
         stack.enter_context(way)
+    read_only = _only_reads(inputs.role)
     cage = make_cage(
         *(settings, workspace, inputs.environ),
         attended=inputs.attended,
         way=way,
-        read_only=_only_reads(inputs.role),
+        read_only=read_only,
     )
     stack.callback(cage.close)
     notices = [*poor, describe(cage, protect=bool(settings.protect))]
@@ -103,14 +104,17 @@ def assembled(
         )
     except CommandError as error:
         raise ConfigError(f"--disable: {error}") from error
-    roles, said = role_names(settings)
-    notices += [line for line in said if line not in settings.notices]
-    commands = Catalogue(agents.knowing(commands, roles))
+    if any(spec.effect == "lead" for spec in commands):
+        roles, said = role_names(settings)
+        notices += [line for line in said if line not in settings.notices]
+        commands = Catalogue(agents.leading(commands, roles))
     if inputs.role is not None:
         from autoagent.team.roles import restricted, unknown_tools
 
         notices += unknown_tools(inputs.role, commands)
         commands = restricted(commands, inputs.role)
+    if not any(spec.effect == "lead" for spec in commands):
+        commands = commands.told(agents.alone)
     keeper = None
     page = Ledger(root).page("", root, lambda: cage.lasting.running)
     if not poor:
@@ -134,6 +138,7 @@ def assembled(
         keeper=keeper,
         way=way,
         web=web,
+        read_only=read_only,
     )
     return parts, notices
 

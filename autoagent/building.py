@@ -59,6 +59,7 @@ class Parts:
     way: "WayOut | None" = None
     fast: Model | None = None  # sums up what leaves the prompt
     web: "LiveWeb | None" = None
+    read_only: bool = False  # its programs may change no file
 
 
 def built(

@@ -17,11 +17,17 @@ _SOURCES = "End an answer from the web with the addresses it rests on. "
 _REMEMBER = "; remember what you must not lose"
 _ALONE = "There is nobody to ask."
 _ATTENDED = "The user watches, may answer ask_user and may refuse a command."
+_WORKSPACE, _NOWHERE = "in the workspace only", "nothing but temporary files"
 _BENEATH = "Another agent gave you your task and reads your answer; it sees nothing else of you. "
 
 
 def system_text(
-    commands: Iterable[CommandSpec], *, interactive: bool, network: str, sub_agent: bool = False
+    commands: Iterable[CommandSpec],
+    *,
+    interactive: bool,
+    network: str,
+    sub_agent: bool = False,
+    read_only: bool = False,
 ) -> str:
     """Who the model is, how it replies, what it can do; the same for a whole session.
 
@@ -35,6 +41,7 @@ def system_text(
         template.replace("{person}", (_BENEATH if sub_agent else "") + person)
         .replace("{remember}", _REMEMBER if "remember" in names else "")
         .replace("{sources}", _SOURCES if "read_webpage" in names else "")
+        .replace("{where}", _NOWHERE if read_only else _WORKSPACE)
         .replace("{network}", network)
         .replace("{catalogue}", "\n".join(map(line_of, specs)))
     )

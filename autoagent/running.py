@@ -300,7 +300,8 @@ class Runner:
             return web_framed(
                 self.clean(section.about), self.clean(section.note), text, self.secret
             )
-        return "\n".join([self.clean(head_line(section)), text.removesuffix("\n")])
+        head = self.clean(head_line(section))
+        return f"{head}\n{text.removesuffix(chr(10))}" if text.strip("\n") else head
 
 
 def _is_exact(spec: CommandSpec) -> bool:

@@ -83,6 +83,7 @@ def begin(
                 parts.catalogue,
                 interactive=inputs.attended,
                 network=network_of(parts.cage, parts.catalogue),
+                read_only=parts.read_only,
             ),
             opening=parts.redactor.clean(
                 prompt.opening_text(

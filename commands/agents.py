@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from commands.command import CommandSpec, Result, command
 from commands.context import Context
+from commands.control import batch, read_result
 
 _NAMES = {"agent": "name", "agent_name": "name", "key": "name", "id": "name"}
 
@@ -35,7 +36,7 @@ def message_agent(_ctx: Context, name: str, message: str) -> Result:
     argument_aliases={"name": "names", "agents": "names", "agent": "names"},
 )
 def wait_for_agents(_ctx: Context, names: list[str] | None = None) -> Result:
-    """for all of them without names"""
+    """until they have ended; without names all"""
     return Result()
 
 
@@ -60,10 +61,29 @@ COMMANDS: tuple[CommandSpec, ...] = (
 )
 
 
-def knowing(commands: Iterable[CommandSpec], roles: Sequence[str]) -> Iterator[CommandSpec]:
-    """The commands as somebody reads them who may give these roles."""
+_AT_ONCE = "reading commands", "reading commands, or start_agent,"
+
+
+def leading(commands: Iterable[CommandSpec], roles: Sequence[str]) -> Iterator[CommandSpec]:
+    """The commands as an agent reads them that may start others, in these roles."""
     for spec in commands:
-        if spec is start_agent and roles:
-            yield replace(spec, summary=f"{spec.summary}; roles: {', '.join(roles)}")
+        if spec.name == "start_agent" and roles:
+            yield replace(spec, summary=f"{start_agent.summary}; roles: {', '.join(roles)}")
+        elif spec.name == "batch":
+            yield replace(spec, summary=batch.summary.replace(*_AT_ONCE))
+        elif spec.name == "read_result":
+            yield replace(read_result, summary=f"{read_result.summary}, of a step or of an agent")
         else:
+            yield spec
+
+
+def alone(commands: Iterable[CommandSpec]) -> Iterator[CommandSpec]:
+    """The commands as an agent reads them that works by itself."""
+    for spec in commands:
+        if spec.name == "read_result":
+            first, *rest = (each for each in spec.arguments if each.name != "agent")
+            yield replace(read_result, arguments=(replace(first, required=True), *rest))
+        elif spec.name == "batch":
+            yield batch
+        elif spec.effect != "lead":
             yield spec

@@ -45,7 +45,7 @@ def catalogue(
     if not remembers:
         ours = [spec for spec in ours if spec not in memory.COMMANDS]
     if not leads or agents.start_agent.name in disabled:
-        ours = [spec for spec in ours if spec.effect != "lead"]
+        ours = list(agents.alone(ours))
     return Catalogue(spec for spec in (*ours, *own) if spec.name not in disabled)
 
 

@@ -215,6 +215,12 @@ class Catalogue:
         names = (name for spec in gone for name in (spec.name, *spec.aliases))
         return Catalogue(kept, self._withheld.union(names))
 
+    def told(
+        self, as_read: Callable[[Iterable[CommandSpec]], Iterable[CommandSpec]]
+    ) -> "Catalogue":
+        """The same as somebody else reads them."""
+        return Catalogue(as_read(self), self._withheld)
+
     def find(self, name: str) -> CommandSpec:
         """The command of that name or alias; CommandError names the nearest one."""
         spec = self._specs.get(self._aliases.get(name, name))

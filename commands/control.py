@@ -12,7 +12,7 @@ MOST_AT_ONCE = 8
 def read_result(
     ctx: Context, step: int = -1, start_line: int = 1, lines: int = 0, agent: str = ""
 ) -> Result:
-    """a result that was cut, of a step or of an agent"""
+    """a result that was cut"""
     of = f"agent {agent}" if agent else f"step {step}"
     whole = ctx.results.read(step, agent)
     if whole is None:
@@ -32,7 +32,7 @@ def read_result(
 
 @command("read", argument_aliases={"calls": "commands"})
 def batch(ctx: Context, commands: list[dict[str, Any]]) -> Result:
-    """up to 8 reading commands, or start_agent, at once: [{"name": …, "args": …}, …]"""
+    """up to 8 reading commands at once: [{"name": …, "args": …}, …]"""
     if not 1 <= len(commands) <= MOST_AT_ONCE:
         raise CommandError(f"batch takes 1 to {MOST_AT_ONCE} commands, not {len(commands)}.")
     checked = [_reading(ctx, call) for call in commands]

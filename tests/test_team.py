@@ -1,5 +1,6 @@
 """Sub-agents: they work beside the agent, and what they come to reaches it once."""
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Event
 
@@ -225,7 +226,7 @@ def test_a_sub_agent_beneath_another_is_the_last(tmp_path: Path) -> None:
         session = troupe.run("main")
 
         refused = troupe.prompt_of("b", 1)
-    assert "There is no command 'start_agent'" in refused
+    assert "You may not use 'start_agent'" in refused
     assert "start_agent(" not in troupe.requests_of("b")[0]["messages"][0]["content"]
     assert {entry.agent for entry in troupe.entries} == {"", "a", "a/b"}
     replies = [e.event for e in troupe.entries if isinstance(e.event, Replied)]
@@ -293,3 +294,48 @@ def test_a_batch_starts_several_in_one_step(tmp_path: Path) -> None:
     assert "[3 start_agent, agents] failed\nThere was an agent a" in started
     assert [e.step for e in troupe.events() if isinstance(e, Spawned)] == [2, 2]
     assert session.state.stopped is not None and session.state.stopped.status == "done"
+
+
+def test_what_an_agent_of_the_session_did_is_no_memory_to_the_others_but_what_it_remembered(
+    tmp_path: Path,
+) -> None:
+    """Its report tells of it; steps of those that work beside would be noise in each prompt."""
+    both = Barrier(2)
+
+    def together(reply: str) -> Callable[[Body], str]:
+        def answer(_: Body) -> str:
+            both.wait(20)
+            return reply
+
+        return answer
+
+    done = says("finish", answer="the colour of the whale is white")
+    with Troupe(
+        tmp_path,
+        main=[
+            says("start_agent", name="a", task="a whale colour"),
+            says("start_agent", name="b", task="b whale colour"),
+            says("wait_for_agents"),
+            says("recall", query="colour of the whale"),
+            done,
+        ],
+        a=[
+            says("execute_shell", command_line="echo the colour of the whale"),
+            says("remember", text="whale colour note of a"),
+            together(done),
+        ],
+        b=[
+            says("execute_shell", command_line="echo whale colour"),
+            together(says("execute_shell", command_line="echo whale colour again")),
+            done,
+        ],
+    ) as troupe:
+        troupe.run("main")
+
+        of_b = troupe.prompt_of("b", 1) + troupe.prompt_of("b", 2)
+        found = troupe.prompt_of("main", 4)
+        main = troupe.prompt_of("main", 3)
+    assert "whale colour note of a" in of_b
+    assert "echo the colour of the whale" not in of_b
+    assert "echo" not in main
+    assert "agent a, " in found and "agent b, " in found

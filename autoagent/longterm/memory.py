@@ -35,7 +35,8 @@ _STEP_CHARACTERS = 240
 ASKED_FLOOR = 0.1
 """Share of a query's words that a row must hold: who asks in words looks at what is far, too."""
 _PAGE_PIECES = 200  # of one page
-_OF_OTHERS = 20  # rows of a sub-agent that may be near as well
+_OF_OTHERS = 20  # rows of another agent of the session that may be near as well
+_MEANT = ("note", "person")
 _OF_MEMORY = ("remember", "recall")
 _LOOK_BACK = 1
 """Steps before the last that a resumed session may have failed to store. Not more: what a
@@ -130,7 +131,7 @@ class LongTerm:
                 0,
             )
             for past in reversed(steps)
-            if past.name not in _OF_MEMORY
+            if past.name not in _OF_MEMORY and past.source != "agents"
         ]
         found += [piece for piece in self._words(state) if piece.step >= since]
         self._kept_to = state.step
@@ -227,7 +228,7 @@ class LongTerm:
         # Steps of one run are much alike: the first few after a cut would take it all.
         room = free * STEP_SHARE / WINDOW_SHARE
         memos: list[Memo] = []
-        for hit in self._nearest(query, vector, beneath=False):
+        for hit in self._nearest(query, vector, asked=False):
             if hit.memory.id in state.recalled:
                 continue
             memo = self._memo(hit)
@@ -247,11 +248,11 @@ class LongTerm:
         vector: Sequence[float] | None,
         words_floor: float = WORDS_FLOOR,
         *,
-        beneath: bool = True,
+        asked: bool = True,
     ) -> list["Hit"]:
-        """`beneath`: also what sub-agents did of which the prompt tells."""
+        """`asked`: also what other agents of the session do, of which their reports tell."""
         most = NEAREST + len(self._heard) + self._inherited()
-        most += _OF_OTHERS * len(self._beneath)
+        most += _OF_OTHERS * (len(self._beneath) + ("/" in self._session))
         with _told_to_the_person():
             hits = self._store.nearest(
                 query,
@@ -262,10 +263,22 @@ class LongTerm:
                 words_floor=words_floor,
             )
         hits = [hit for hit in hits if not self._is_in_the_prompt(hit.memory)]
-        return [hit for hit in hits if beneath or not self._is_beneath(hit.memory)][:NEAREST]
+        return [hit for hit in hits if asked or not self._is_at_work(hit.memory)][:NEAREST]
+
+    def _is_at_work(self, memory: "Memory") -> bool:
+        """Whether it is a step of another agent of this session, of which its report tells; what
+        one of them meant to be remembered isn't."""
+        if memory.session == self._session or memory.source.startswith(_MEANT):
+            return False
+        if self._is_of(memory, f"{self._session}/"):
+            return self._is_beneath(memory)
+        return self._is_of(memory, f"{self._session.partition('/')[0]}/")
+
+    def _is_of(self, memory: "Memory", beginning: str) -> bool:
+        return f"{memory.session}/".startswith(beginning)
 
     def _is_beneath(self, memory: "Memory") -> bool:
-        return f"{memory.session}/".startswith(tuple(f"{each}/" for each in self._beneath))
+        return any(self._is_of(memory, f"{each}/") for each in self._beneath)
 
     def _inherited(self) -> int:
         """How many rows of other sessions at most stand in the window of a branch."""

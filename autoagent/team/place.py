@@ -19,6 +19,7 @@ from autoagent.team.acting import role_told
 from autoagent.team.role_file import Role
 from autoagent.team.roles import found_roles, restricted, role_named, unknown_tools, writes
 from autoagent.team.worker import Worker
+from commands import agents
 from commands.command import Catalogue, CommandError
 from commands.guard import shown
 from commands.workspace import Workspace
@@ -97,9 +98,8 @@ class Place:
         way = make_way_out(settings, workspace.root, environ)
         if way is not None:
             stack.enter_context(way)
-        cage = cage_like(
-            parts.cage, settings, workspace, environ, way=way, read_only=not writes(catalogue)
-        )
+        read_only = not writes(catalogue)
+        cage = cage_like(parts.cage, settings, workspace, environ, way=way, read_only=read_only)
         stack.callback(cage.close)
         ledger = parts.page.ledger
         page = ledger.page(worker.name, workspace.root, lambda: cage.lasting.running)
@@ -113,6 +113,7 @@ class Place:
             web=self._web(parts, worker, stack),
             memory=parts.memory and parts.memory.beside(f"{self._session}/{worker.name}"),
             cancel=worker.cancel,
+            read_only=read_only,
             page=page,
             keeper=parts.keeper.beside(page, worker.cancel) if parts.keeper else None,
         )
@@ -120,8 +121,11 @@ class Place:
     def _catalogue(self, catalogue: Catalogue, worker: Worker, role: Role | None) -> Catalogue:
         """Those of its agent's commands that it may have, too."""
         if worker.name.count("/") + 1 >= self._inputs.settings.agent_depth:
-            catalogue = Catalogue(spec for spec in catalogue if spec.effect != "lead")
-        return catalogue if role is None else restricted(catalogue, role)
+            catalogue = catalogue.only(lambda spec: spec.effect != "lead")
+        if role is not None:
+            catalogue = restricted(catalogue, role)
+        leads = any(spec.name == "start_agent" for spec in catalogue)
+        return catalogue if leads else catalogue.told(agents.alone)
 
     def _model(self, parts: Parts, worker: Worker, role: Role | None, stack: ExitStack) -> Model:
         """Its agent's own, or that of its role."""
@@ -145,6 +149,7 @@ class Place:
             interactive=parts.attended,
             network=network_of(parts.cage, parts.catalogue),
             sub_agent=True,
+            read_only=parts.read_only,
         )
         opening = prompt.opening_text(
             [spawned.task],
