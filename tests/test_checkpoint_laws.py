@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from autoagent.checkpoints.checkpoint import Checkpoints
@@ -79,6 +79,11 @@ def test_an_undo_brings_back_every_byte_mode_link_and_folder_of_any_step(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=SLOW)
 @given(run=steps, mine=st.lists(changes, min_size=1, max_size=5), to=st.integers(0, 100))
+@example(  # another name for a file whose mode is to be what it was
+    run=[[("write", "b", "c", b"same")], [("mode", "b", "c", b"same")]],
+    mine=[("pair", "a", "b", b"same")],
+    to=1,
+)
 def test_what_a_person_changed_afterwards_is_left_alone_and_named(
     run: list[list[Change]], mine: list[Change], to: int
 ) -> None:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,8 +66,9 @@ def restore(
     a folder takes the place of a file or the other way round, gone. Doing it again from a
     new look completes it. Modes of folders come last.
     """
-    work = _Work(root, known, objects)
     ordered = sorted(moves, key=lambda move: move.path.split("/"))
+    inodes = Counter(known[move.path].stamp.inode for move in ordered if move.path in known)
+    work = _Work(root, known, objects, inodes)
     with Descent(root) as work.descent:
         for move in reversed(ordered):
             stop()
@@ -106,12 +108,17 @@ def _is_in_the_way(move: Move) -> bool:
 
 
 class _Work:
-    def __init__(self, root: Path, known: Mapping[str, Known], objects: Objects) -> None:
+    """`names` counts those of a file that are among what is restored."""
+
+    def __init__(
+        self, root: Path, known: Mapping[str, Known], objects: Objects, names: Mapping[int, int]
+    ) -> None:
         self.skipped: dict[str, str] = {}
         self.descent: Descent
         self._root = root
         self._known = known
         self._objects = objects
+        self._names = names
         self._opened: dict[str, int] = {}  # folders made writable for a while, their modes
 
     def attempt(self, move: Move, act: Callable[[Move], None]) -> None:
@@ -156,12 +163,21 @@ class _Work:
                     os.mkdir(name, 0o700, dir_fd=folder)
             case "link":
                 self._put_link(folder, name, move.path, wanted)
-            case "file" if there and move.now and move.now.digest == wanted.digest:
+            case "file" if there and self._is_mode_alone(move, folder, name):
                 _set_mode(folder, name, wanted)
             case "file":
                 self._put_file(folder, name, move.path, wanted)
             case _:
                 raise OSError(0, "a special or masked file can't be made again")
+
+    def _is_mode_alone(self, move: Move, folder: int, name: str) -> bool:
+        """Whether the file itself may stay. Its mode is also that of its other names: one that
+        isn't to be restored may be a person's own."""
+        assert move.wanted is not None
+        if move.now is None or move.now.digest != move.wanted.digest:
+            return False
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return status.st_nlink <= self._names[status.st_ino]
 
     def settle_folders(self, moves: Iterable[Move]) -> None:
         """Give folders their modes, the innermost first."""
