@@ -19,6 +19,7 @@ from autoagent.events import (
     Forked,
     Noticed,
     Refused,
+    Reported,
     Started,
     Visited,
 )
@@ -138,6 +139,9 @@ def _copy_results(source: Path, target: Path, kept: Sequence[Entry]) -> None:
         text = given.read(step)
         if text is not None:
             taken.write(step, text)
+    for entry in kept:
+        if isinstance(entry.event, Reported) and entry.event.whole:
+            taken.write(0, given.read(0, entry.event.name) or "", entry.event.name)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -164,11 +164,13 @@ def of_resumed(event: Resumed, goals_before: int) -> str:
     return f"[the user goes on with a new goal; what was reached stays reached]\n{lines}\n{END}"
 
 
-def of_forked() -> str:
-    """What a branch must know that the history above doesn't show."""
+def of_forked(left: Sequence[str] = ()) -> str:
+    """What a branch must know that the history above doesn't show; `left` are sub-agents that
+    worked there."""
+    agents = f"; agents that were at work are not here: {', '.join(left)}" if left else ""
     return (
         "[the user goes on from here on a branch of this conversation; files were not taken "
-        "back: they may have changed since, so look before you rely on what stands above]"
+        f"back: they may have changed since, so look before you rely on what stands above{agents}]"
     )
 
 

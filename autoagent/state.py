@@ -230,7 +230,7 @@ class State:
         # "Always in this session" was said of another one.
         self.always.clear()
         self.free_steps = 0
-        self._say(observation.of_forked())
+        self._say(observation.of_forked(self.team.left))
 
     def _change(self, event: Changed) -> None:
         self.window = event.window or self.window

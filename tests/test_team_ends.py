@@ -183,3 +183,35 @@ def test_an_agent_that_ends_leaves_its_words_and_figures(tmp_path: Path) -> None
     ends = [entry.agent for entry in troupe.entries if isinstance(entry.event, Stopped)]
     assert ends == ["a/b", "a", ""]
     assert not any(isinstance(entry.event, Fed) for entry in troupe.entries)
+
+
+def test_a_branch_begins_without_those_that_were_at_work(tmp_path: Path) -> None:
+    """They work for the other session; what one that had ended said is there, whole."""
+    never, long = Event(), "\n".join(f"line {n}" for n in range(3000))
+    with Troupe(
+        tmp_path,
+        main=[
+            says("start_agent", name="a", task="a"),
+            says("wait_for_agents"),
+            says("start_agent", name="b", task="b"),
+            says("read_result", agent="a", start_line=1500, lines=1),
+            says("wait_for_agents"),
+            says("finish", answer="branched"),
+        ],
+        a=[says("finish", answer=long)],
+        b=[Answer("x", hold=never)],
+    ) as troupe:
+        program = Program(tmp_path, troupe.server.base_url)
+        with program.started("--goal", "main", "--output-format", "stream-json") as running:
+            while running.until("Executed")["step"] < 4:
+                pass
+            running.process.kill()
+            running.finish()
+
+        branch = program.run("--fork", f"{program.sessions[0].name}@3", "--output-format", "json")
+        first = [m["content"] for m in troupe.requests_of("main")[-1]["messages"]]
+    assert branch.code == 0, branch.err
+    assert branch.object["answer"] == "branched"
+    assert any("agents that were at work are not here: b" in text for text in first)
+    assert any("line 1499\n[end]" in text for text in first)
+    assert any("[wait_for_agents, agents] no agent works" in text for text in first)

@@ -1,13 +1,10 @@
 """How an agent's sub-agents stand: a part of its state, folded from the same events."""
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from autoagent.elements import Spent
+from autoagent.events import Event, Forked
 from autoagent.team.events import Dismissed, Messaged, Reported, Spawned, Told
-
-if TYPE_CHECKING:
-    from autoagent.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +31,9 @@ class Standing:
     members: dict[str, Member] = field(default_factory=dict)
     heard: int = 0
     heard_after: int = -1
+    left: tuple[str, ...] = ()  # at work for the session that this is a branch of
 
-    def apply(self, event: "Event") -> None:
+    def apply(self, event: Event) -> None:
         match event:
             case Spawned():
                 self.members[event.name] = Member(event)
@@ -46,6 +44,10 @@ class Standing:
                 self._change(event.name, dismissed=True)
             case Reported():
                 self._change(event.name, reported=event)
+            case Forked():  # they work for the other session
+                self.left = tuple(name for name, each in self.members.items() if each.open)
+                for name in self.left:
+                    self._change(name, dismissed=True)
             case Told():
                 self.heard, self.heard_after = event.number, event.step
             case _:
