@@ -63,6 +63,16 @@ def test_all_in_place_is_said_line_by_line_and_the_table_was_tried(tmp_path: Pat
     assert not list(program.home.glob("probe-*"))
 
 
+def test_in_a_long_path_no_socket_counts_as_closed_that_is_open(tmp_path: Path) -> None:
+    """Its address has 107 bytes at most, and what is too long can't be reached anyway."""
+    folder = tmp_path / ("a-folder-with-a-long-name-" * 4)
+    folder.mkdir()
+    with FakeOpenAI() as server:
+        done = Program(folder, server.base_url, front=FRONT).run("doctor")
+
+    assert table(done)["sockets"][2] == "no"
+
+
 def test_each_fault_has_the_exit_code_that_a_run_would_have(tmp_path: Path) -> None:
     """The first one in the order of a run counts, and every other is named as well."""
     needs("landlock", tmp_path)
