@@ -94,6 +94,26 @@ def test_an_added_note_is_the_persons_and_a_run_recalls_it(tmp_path: Path) -> No
     assert key not in prompt
 
 
+def test_what_sub_agents_of_a_session_kept_is_of_that_session(tmp_path: Path) -> None:
+    """Listed, found and named with it; a session of which nothing is there is said."""
+    program = Program(tmp_path)
+    _filled(program)
+    with _store(program) as store:
+        store.add("a plum of a sub-agent", source="note", session="s/a/b", step=1)
+        store.add("a plum of another session", source="note", session="sa", step=1)
+    (program.home / "sessions" / "s").mkdir(parents=True)
+
+    listed = program.run("memory", "list", "--session", "s").out.splitlines()
+    found = program.run("memory", "search", "plum", "--session", "s").out
+    nothing = program.run("memory", "list", "--session", "none")
+    deleted = program.run("memory", "delete", "4").out
+
+    assert [line.split()[0] for line in listed] == ["1", "2", "3", "4"]
+    assert "a sub-agent" in found and "another session" not in found
+    assert (nothing.code, nothing.out) == (0, "Nothing of session none is in this memory.\n")
+    assert "autoagent sessions delete s\n" in deleted
+
+
 def test_deleting_says_where_the_text_still_stands(tmp_path: Path) -> None:
     """A journal is a chain and isn't rewritten; the person decides about the session."""
     program = Program(tmp_path)

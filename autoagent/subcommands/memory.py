@@ -43,8 +43,7 @@ def run(words: Sequence[str], session: str | None, settings: Settings, out: Outp
     with _opened(path, out) as store:
         match action:
             case "list":
-                found = (m for m in store.every() if session in (None, m.session))
-                return _show(map(_of_memory, found), settings, out)
+                return _list(store, session, settings, out)
             case "search":
                 return _search(store, arguments[0], session, settings, out)
             case "add":
@@ -121,9 +120,24 @@ def _line(memory: dict[str, Any], out: Output) -> str:
     return one_line(text, room)
 
 
+def _list(store: "Store", session: str | None, settings: Settings, out: Output) -> int:
+    found = [m for m in store.every() if _is_of(m.session, session)]
+    if not found and session is not None and settings.output_format == "text":
+        out.line(f"Nothing of session {escaped(session)} is in this memory.")
+        return 0
+    return _show(map(_of_memory, found), settings, out)
+
+
+def _is_of(session: str, wanted: str | None) -> bool:
+    """Whether a memory's session is the wanted one, or a sub-agent's of it."""
+    return wanted is None or f"{session}/".startswith(f"{wanted}/")
+
+
 def _search(store: "Store", text: str, session: str | None, settings: Settings, out: Output) -> int:
     """By words alone: no server is asked."""
-    sessions = None if session is None else [session]
+    sessions = None
+    if session is not None:
+        sessions = {m.session for m in store.every() if _is_of(m.session, session)} | {session}
     hits = store.nearest(text, k=_FOUND, sessions=sessions, words_floor=ASKED_FLOOR)
     if not hits and settings.output_format == "text":
         out.line("Nothing found by these words.")
@@ -191,8 +205,9 @@ def _number(word: str) -> int:
 
 def _left(path: Path, deleted: Sequence["Memory"], settings: Settings) -> Iterator[str]:
     """Where the same text still stands, which isn't ours to take out of there unasked."""
-    names = {memory.session for memory in deleted} - {""}
-    folders = [settings.places.sessions / name for name in sorted(names) if "/" not in name]
+    # A sub-agent's journal lies in the folder of its session.
+    names = {memory.session.partition("/")[0] for memory in deleted} - {"", ".", ".."}
+    folders = [settings.places.sessions / name for name in sorted(names)]
     standing = [folder for folder in folders if folder.is_dir()]
     if standing:
         yield "It still stands in the journal and the results of the session it came from:"
