@@ -188,3 +188,16 @@ def test_reading_the_command_line_imports_nothing_heavy() -> None:
     loaded = set(ast.literal_eval(run.stdout))
     assert "argparse" in loaded
     assert loaded & {"dataclasses", "json", "pathlib", "typing", "difflib", "shutil"} == set()
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("doctr", "doctor"), ("Sesions", "sessions")])
+def test_a_word_that_is_nearly_a_subcommand_is_no_goal(typed: str, meant: str) -> None:
+    """Else a slip of the finger would start a session, and cost something."""
+    with pytest.raises(ConfigError, match=f"did you mean '{meant}'.*--goal {typed}"):
+        parse([typed])
+
+
+def test_other_words_and_sentences_are_goals() -> None:
+    """Also one of a single word, and one that begins with a subcommand's name."""
+    for goal in ("refactor", "doctr the tests", "undo it", "Tests"):
+        assert parse([goal]).text == goal

@@ -7,6 +7,8 @@ from autoagent.configuration.option import Option
 from autoagent.configuration.usage import ACTIONS, OWN, SUBCOMMANDS, WORDS
 from autoagent.errors import ConfigError
 
+_MISTYPED = 0.8  # likeness of a word to a subcommand
+
 GROUPS: tuple[tuple[str, tuple[Option, ...]], ...] = (
     (
         "Goals",
@@ -220,6 +222,20 @@ def _read_text(given: argparse.Namespace) -> None:
             f"{said!r} comes first (autoagent {said} …); as a goal, use --goal {said}."
         )
     given.text = texts[0] if texts else None
+    if texts and texts[0].isalpha():
+        _refuse_mistyped(texts[0])
+
+
+def _refuse_mistyped(word: str) -> None:
+    """ConfigError for a single word that is nearly a subcommand; nobody means it as a goal."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word.lower(), SUBCOMMANDS, 1, _MISTYPED)
+    if near:
+        raise ConfigError(
+            f"There is no subcommand {word!r:.60}; did you mean {near[0]!r}? As a goal: "
+            f"--goal {word}"
+        )
 
 
 def _check_subcommand(given: argparse.Namespace, *, separated: bool) -> None:
