@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError, StateError
 from autoagent.events import Event, Executed, Fed, Noticed, Reserved, Stopped
 from autoagent.journal import load
-from autoagent.sessions import Lock
+from autoagent.sessions import Lock, new_id
 from autoagent.sessions.summary import note_end
 from autoagent.subcommands import showing
 from autoagent.subcommands.sessions import run
@@ -330,3 +331,15 @@ def test_looking_at_sessions_imports_nothing_heavy() -> None:
     heavy = {"openai", "numpy", "tiktoken", "genai_prices", "json_repair", "asyncio"}
 
     assert modules_of("sessions", "list") & heavy == set()
+
+
+def test_the_session_that_began_last_is_the_newest_also_within_a_second() -> None:
+    """`--resume` without an ID goes by the order of the IDs."""
+    made = [new_id()]
+    while len(made) < 20:
+        begun = time.time_ns()
+        while time.time_ns() - begun < 1_000_000:  # a session takes much longer to begin
+            pass
+        made.append(new_id())
+
+    assert made == sorted(made)

@@ -16,8 +16,12 @@ JOURNAL = "journal.jsonl"
 
 
 def new_id() -> str:
-    """Sorts by time, and two at the same second differ: `20261120-231800-5f3a`."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    """Sorts by time, also within a second: `20261120-231800-5f3a`, of which the last digits are
+    4096ths of it and a random one."""
+    now = time.time()
+    fraction = int(now % 1 * 0x1000)
+    second = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    return f"{second}-{fraction:03x}{secrets.randbelow(16):x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +99,12 @@ def _is_name(text: str) -> bool:
 def new_folder(sessions: Path) -> Path:
     """A folder for a new session, 0700."""
     private_folder(sessions)
-    folder = sessions / new_id()
-    try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:
-        raise StateError(f"{folder} can't be made: {error.strerror}.") from error
-    return folder
+    while True:
+        folder = sessions / new_id()
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            continue  # another run began in the same moment
+        except OSError as error:
+            raise StateError(f"{folder} can't be made: {error.strerror}.") from error
+        return folder
