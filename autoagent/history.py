@@ -182,9 +182,20 @@ def _sections(state: State, upto: int, listed: int, summary: str) -> Iterator[st
     failed = [p for p in past if not p.ok]
     yield _section("Open plan", list(state.plan), listed)
     yield _section("Files changed", [f"{f} (step {n})" for f, n in files.items()], listed)
+    yield _section("Agents", list(_agents(state, upto)), listed)
     yield _section("Failed", [f"{p.step} {p.name} {p.about}: {p.note}" for p in failed], listed)
     thoughts = [f"{p.step} {p.thoughts}" for p in past if p.thoughts]
     yield summary or _section("Thoughts", thoughts, listed)
+
+
+def _agents(state: State, upto: int) -> Iterator[str]:
+    """How each sub-agent stands of which nothing else tells any more."""
+    for name, member in state.team.members.items():
+        report = member.reported
+        if member.open and member.spawned.step <= upto:
+            yield f"{name} works or waits: {member.spawned.task}"
+        elif report is not None and not member.dismissed and report.step <= upto:
+            yield f"{name} ended ({report.status}): {report.text}"
 
 
 def _section(title: str, items: list[str], listed: int) -> str:

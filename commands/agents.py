@@ -16,7 +16,7 @@ _NAMES = {"agent": "name", "agent_name": "name", "key": "name", "id": "name"}
     argument_aliases={**_NAMES, "prompt": "task", "goal": "task", "path": "folder"},
 )
 def start_agent(_ctx: Context, name: str, task: str, role: str = "", folder: str = "") -> Result:
-    """works beside you and knows only its task; you are told when it ends"""
+    """works beside you and knows only its task; you are told when it ends; your finish ends it"""
     return Result()
 
 

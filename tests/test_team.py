@@ -339,3 +339,33 @@ def test_what_an_agent_of_the_session_did_is_no_memory_to_the_others_but_what_it
     assert "echo the colour of the whale" not in of_b
     assert "echo" not in main
     assert "agent a, " in found and "agent b, " in found
+
+
+def test_who_works_and_what_was_answered_stays_in_the_prompt_when_the_steps_leave(
+    tmp_path: Path,
+) -> None:
+    """Else the agent would forget those it started, and start them again."""
+    never, ended = Event(), Event()
+    with Troupe(
+        tmp_path,
+        main=[
+            says("start_agent", name="a", task="a works for long"),
+            says("start_agent", name="b", task="b"),
+            Answer(says("list_agents"), hold=ended),
+            *(says("execute_shell", command_line=f"seq {n} {n + 900}") for n in range(22)),
+            says("finish", answer="ok"),
+        ],
+        a=[Answer("x", hold=never)],
+        b=[says("finish", answer="the whale is white")],
+    ) as troupe:
+        troupe.on_entry = lambda entry: (
+            ended.set() if entry.agent == "b" and isinstance(entry.event, Stopped) else None
+        )
+        session = troupe.run("main", window="8000", memory="none")
+
+        last = [m["content"] for m in troupe.requests_of("main")[-1]["messages"]]
+    assert session.state.cut_step > 3
+    assert not any("[start_agent, agents]" in text for text in last)
+    (digest,) = (text for text in last if "have left this conversation" in text)
+    assert "- a works or waits: a works for long" in digest
+    assert "- b ended (done): the whale is white" in digest
