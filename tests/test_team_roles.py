@@ -1,8 +1,11 @@
 """What a role forbids its sub-agent can't have, whichever way it tries."""
 
+from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 
 from autoagent.events import Executed, Reported
+from tests.fake_openai import Body
 from tests.program import Program
 from tests.teams import Troupe, says
 
@@ -137,3 +140,31 @@ def test_a_role_of_a_folder_that_nobody_trusts_is_not_given(tmp_path: Path) -> N
 def _system(troupe: Troupe, number: int) -> str:
     text: str = troupe.requests_of("main")[number]["messages"][0]["content"]
     return text
+
+
+def test_one_that_can_change_nothing_is_not_told_of_changes_as_its_own(tmp_path: Path) -> None:
+    """Another one writes while its program runs, and that one alone did it."""
+    both = Barrier(2)
+
+    def together(command_line: str) -> Callable[[Body], str]:
+        def answer(_: Body) -> str:
+            both.wait(20)
+            return says("execute_shell", command_line=command_line)
+
+        return answer
+
+    with Troupe(
+        tmp_path,
+        main=[
+            says("start_agent", name="a", task="a", role="reviewer"),
+            says("start_agent", name="b", task="b"),
+            *_STARTS,
+        ],
+        a=[together("until [ -e x ]; do :; done; sleep 0.2"), says("finish", answer="read")],
+        b=[together("echo 1 > x"), says("finish", answer="wrote")],
+    ) as troupe:
+        troupe.run("main")
+
+        read, wrote = troupe.prompt_of("a", 1), troupe.prompt_of("b", 1)
+    assert "changed" not in read
+    assert "changed x\n" in f"{wrote}\n" and "at the same time" not in wrote

@@ -40,10 +40,18 @@ class Ledger:
         self._claims: dict[str, set[str]] = {}  # since the last checkpoint
         self._doers: dict[str, tuple[Stamp | None, frozenset[str]]] = {}
 
-    def page(self, agent: str, root: Path, goes_on: Callable[[], bool] = lambda: False) -> "Page":
+    def page(
+        self,
+        agent: str,
+        root: Path,
+        goes_on: Callable[[], bool] = lambda: False,
+        *,
+        writes: bool = True,
+    ) -> "Page":
         """The page of an agent whose workspace is `root`. `goes_on`: programs of it run beside
-        its commands."""
-        page = Page(self, agent, root.resolve().relative_to(self.root).as_posix(), goes_on)
+        its commands; `writes`: they can change something there."""
+        inside = root.resolve().relative_to(self.root).as_posix()
+        page = Page(self, agent, inside, goes_on if writes else lambda: False, writes=writes)
         self._pages.append(page)
         return page
 
@@ -80,12 +88,19 @@ class Page:
     and `end` to the ledger's root."""
 
     def __init__(
-        self, ledger: Ledger, agent: str, folder: str, goes_on: Callable[[], bool]
+        self,
+        ledger: Ledger,
+        agent: str,
+        folder: str,
+        goes_on: Callable[[], bool],
+        *,
+        writes: bool,
     ) -> None:
         self.ledger = ledger
         self.agent = agent
         self._prefix = "" if folder == "." else f"{folder}/"
         self._goes_on = goes_on
+        self._writes = writes
         self._went_on = False  # at the last checkpoint, or after it
         self._work: _Work | None = None
 
@@ -100,7 +115,7 @@ class Page:
 
     def begin(self, *, exact: bool) -> None:
         """A command is about to run; `exact`: it will `claim` each of its changes."""
-        self._work = _Work(exact)
+        self._work = _Work(exact or not self._writes)
 
     def claim(self, paths: Iterable[str]) -> None:
         """The command changed these."""

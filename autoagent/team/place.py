@@ -101,8 +101,9 @@ class Place:
         read_only = not writes(catalogue)
         cage = cage_like(parts.cage, settings, workspace, environ, way=way, read_only=read_only)
         stack.callback(cage.close)
-        ledger = parts.page.ledger
-        page = ledger.page(worker.name, workspace.root, lambda: cage.lasting.running)
+        page = parts.page.ledger.page(
+            worker.name, workspace.root, lambda: cage.lasting.running, writes=not read_only
+        )
         return replace(
             parts,
             model=self._model(parts, worker, role, stack),
