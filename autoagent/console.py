@@ -132,6 +132,10 @@ def _run(
     if attended and (question := _trust_question(settings)):
         settings = _after_trust(given, environ, settings, prompter, question)
         outlets.open(settings)
+    led = settings.api_key or settings.base_url or (found and found.session.started.base_url)
+    if not led and at_terminal and not settings.one_shot and not environ.get("CI"):
+        settings = _with_way(given, environ, settings, out, prompter)
+        outlets.open(settings)
     schema = read_schema(settings.answer_schema) if settings.answer_schema else None
     context = _standard_input(out) if settings.reads_stdin else ""
     goals = list(settings.goals)
@@ -291,6 +295,26 @@ def _after_trust(
         return settings
     trust.grant(settings.places, settings.workspace)
     return setting.load(given, environ, cwd=Path.cwd())
+
+
+def _with_way(
+    given: argparse.Namespace,
+    environ: Mapping[str, str],
+    settings: Settings,
+    out: Output,
+    prompter: Prompter,
+) -> Settings:
+    """Where there is no way to a model, the person is asked for one; NoWay when they leave."""
+    from autoagent.models.choosing import NoWay, address
+
+    try:
+        address(settings)
+    except NoWay as none:
+        from autoagent.setting_up import set_up
+
+        set_up(settings, none, out, prompter)
+        return setting.load(given, environ, cwd=Path.cwd())
+    return settings
 
 
 def _standard_input(out: Output) -> str:

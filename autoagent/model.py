@@ -88,7 +88,10 @@ class ModelFault(Exception):
     """One attempt failed; the message is for the person and holds no key.
 
     `received` counts tokens of an answer that broke off: they were probably paid for.
+    `status` is that of the HTTP answer, None when there was none.
     """
+
+    status: int | None = None
 
     def __init__(self, message: str, *, received: int = 0) -> None:
         super().__init__(message)

@@ -12,13 +12,22 @@ UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOT
 """What a file system says that doesn't know a call at all, of fsync(2) and flock(2)."""
 
 
-def replace(folder: int, name: str, content: bytes, before: os.stat_result | None) -> None:
+def replace(
+    folder: int,
+    name: str,
+    content: bytes,
+    before: os.stat_result | None,
+    *,
+    mode: int | None = None,
+) -> None:
     """Put a file with that content in place of `name`; mode and owner stay as `before`.
 
-    Without `before` the mode is that of any new file. The folder is an open descriptor.
+    Without `before` the mode is that of any new file; `mode` is another one, for either.
+    The folder is an open descriptor.
     """
-    # Never more open than the file it replaces, not even for a moment.
-    mode = 0o666 if before is None else before.st_mode & 0o777
+    if mode is None:
+        # Never more open than the file it replaces, not even for a moment.
+        mode = 0o666 if before is None else before.st_mode & 0o777
     temporary = f".autoagent-{token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     fd = os.open(temporary, flags, mode, dir_fd=folder)

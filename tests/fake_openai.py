@@ -104,7 +104,7 @@ class FakeOpenAI:
     each chat request first; an `Answer` from it is sent without taking one from the script
     (a server that refuses a parameter). `routes` answers other paths, such as "/props",
     with JSON. `window` is told by /v1/models as `context_length`. `vector_of` makes the
-    embedding of a text.
+    embedding of a text. `key`: any other one is refused with 401.
     """
 
     def __init__(
@@ -118,6 +118,7 @@ class FakeOpenAI:
         check: Callable[[Body], Answer | None] | None = None,
         routes: Mapping[str, Any] | None = None,
         vector_of: Callable[[str], list[float]] = vector,
+        key: str = "",
     ) -> None:
         self.requests: list[Request] = []
         self._answers = list(answers)
@@ -128,6 +129,7 @@ class FakeOpenAI:
         self._check = check
         self._routes = dict(routes or {})
         self._vector_of = vector_of
+        self._authorization = f"Bearer {key}" if key else None
         self._changed = Condition()
         self._prompts: list[list[str]] = []
         self._holds: list[Event] = []
@@ -186,6 +188,8 @@ class FakeOpenAI:
     def _answer(self, request: Request) -> Answer:
         """What to send; a completion's usage is counted here, in the order of arrival."""
         path = request.path.partition("?")[0]
+        if self._authorization not in (None, request.headers.get("authorization")):
+            return Answer(status=401, body={"error": {"message": "Incorrect API key provided"}})
         if path in self._routes:
             return as_answer(self._routes[path], request.body)
         if path.endswith("/models"):

@@ -84,22 +84,38 @@ def at_terminal(
     **variables: str,
 ) -> Iterator[Screen]:
     """autoagent with these arguments; `shell` runs it within a command line, as $@."""
-    with FakeOpenAI(replies) as server:
-        program = Program(folder, server.base_url, {**_USUAL, **variables})
-        words = [sys.executable, "-m", "autoagent", *args]
-        words = ["/bin/sh", "-c", shell, "sh", *words] if shell else words
-        child = pexpect.spawn(
-            words[0],
-            words[1:],
-            cwd=str(program.workspace),
-            env=program.environment,
-            timeout=LIMIT_S,
-            encoding="utf-8",
-            dimensions=(40, columns),
-        )
-        child.delaybeforesend = None
-        child.ptyproc.delayafterclose = 0.0
-        try:
-            yield Screen(child, server, program)
-        finally:
-            child.close(force=True)
+    with (
+        FakeOpenAI(replies) as server,
+        beside(server, folder, *args, columns=columns, shell=shell, **variables) as screen,
+    ):
+        yield screen
+
+
+@contextmanager
+def beside(
+    server: FakeOpenAI,
+    folder: Path,
+    *args: str,
+    columns: int = 80,
+    shell: str = "",
+    **variables: str,
+) -> Iterator[Screen]:
+    """The same with a server that is there already."""
+    program = Program(folder, server.base_url, {**_USUAL, **variables})
+    words = [sys.executable, "-m", "autoagent", *args]
+    words = ["/bin/sh", "-c", shell, "sh", *words] if shell else words
+    child = pexpect.spawn(
+        words[0],
+        words[1:],
+        cwd=str(program.workspace),
+        env=program.environment,
+        timeout=LIMIT_S,
+        encoding="utf-8",
+        dimensions=(40, columns),
+    )
+    child.delaybeforesend = None
+    child.ptyproc.delayafterclose = 0.0
+    try:
+        yield Screen(child, server, program)
+    finally:
+        child.close(force=True)

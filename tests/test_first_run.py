@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from autoagent.models.servers import LOCAL_PORTS
 from tests.fake_openai import Answer
 from tests.machine import Machine, served
-from tests.program import ROOT, says
+from tests.program import KEY, ROOT, says
 from tests.transcripts import ENDS, PROMPT, played, put, shown
 
 PAGE = "first-run.md"
-NAMES = ("first", "help", "undo")
+NAMES = ("setup", "first", "help", "undo")
+_PORTS = ", ".join(map(str, LOCAL_PORTS))
 _SORT = "for f in 20*.txt; do mkdir -p ${f%%-*}; mv $f ${f%%-*}/; done"
 
 
@@ -59,7 +61,29 @@ def transcripts(root: Path) -> dict[str, str]:
         )
     explained = re.search(r"exactly this: \?\n(.*?)\nRun it\?", asked, re.DOTALL)
     assert explained is not None
-    return {"first": run, "help": explained[1], "undo": undo}
+    return {"setup": _set_up(root / "new"), "first": run, "help": explained[1], "undo": undo}
+
+
+def _set_up(root: Path) -> str:
+    """What a machine asks that knows no way to a model, up to the question for the goals."""
+    with served(["Hello."], key=KEY) as server:
+        machine = Machine(root, server, "notes")
+        (machine.home / ".config/autoagent/.env").write_text("AUTOAGENT_LOCAL_PORTS=9\n")
+        screen = played(
+            machine,
+            [
+                (PROMPT, "autoagent"),
+                ("Which? 1/2/3: ", "1"),
+                ("/v1): ", server.base_url),
+                ("shown): ", KEY),
+                ("\n> ", ""),
+            ],
+        )
+    asked, _, _ = screen.partition("\n\nWhat shall")
+    usual = (server.base_url, "https://api.example.org/v1"), ("ports 9 ", f"ports {_PORTS} ")
+    for here, there in usual:
+        asked = asked.replace(here, there)
+    return asked
 
 
 @pytest.fixture(scope="module")

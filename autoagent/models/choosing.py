@@ -27,6 +27,14 @@ _MORE = (
 )
 
 
+class NoWay(ConfigError):
+    """There is no model to ask; `server` answers on this machine, but none of its models does."""
+
+    def __init__(self, message: str, server: LocalServer | None = None) -> None:
+        super().__init__(message)
+        self.server = server
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """The model of a run, and what a person should know about the choice."""
@@ -56,13 +64,14 @@ def chosen(settings: Settings, learned: Learned) -> Chosen:
 
 
 def address(settings: Settings) -> str | None:
-    """Which server a run would ask, None for OpenAI; ConfigError when there is none."""
+    """Which server a run would ask, None for OpenAI; NoWay when there is none."""
     if settings.api_key or settings.base_url:
         return settings.base_url
-    found = [server.base_url for server in find_local(settings.local_ports) if server.models]
-    if not found:
-        raise _no_way(settings)
-    return found[0]
+    found = find_local(settings.local_ports)
+    for server in found:
+        if server.models:
+            return server.base_url
+    raise _no_way(settings, found)
 
 
 def _model(settings: Settings) -> tuple[str, str | None, list[str]]:
@@ -100,21 +109,23 @@ def _answering(server: LocalServer) -> str:
     return ""
 
 
-def _no_way(settings: Settings, servers: Sequence[LocalServer] = ()) -> ConfigError:
+def _no_way(settings: Settings, servers: Sequence[LocalServer] = ()) -> NoWay:
     file = settings.places.config / ".env"
     for server in servers:
         if server.models:
-            return ConfigError(
+            return NoWay(
                 f"{server.name} at {server.base_url} has {len(server.models)} models, but none of "
                 f"them answers ({', '.join(server.models[:3])}, …). Name one with --model, or get "
-                "one that chats."
+                "one that chats.",
+                server,
             )
-        return ConfigError(
+        return NoWay(
             f"{server.name} answers at {server.base_url}, but has no model yet. Get one "
-            "(ollama pull NAME; LM Studio: load one), or set OPENAI_API_KEY."
+            "(ollama pull NAME; LM Studio: load one), or set OPENAI_API_KEY.",
+            server,
         )
     azure = settings.given["azure_key"]
-    return ConfigError(
+    return NoWay(
         "There is no model to ask: OPENAI_API_KEY isn't set, OPENAI_BASE_URL isn't set, and no "
         "model server answers on this machine. Set one of them in the environment or in "
         f"{file}."

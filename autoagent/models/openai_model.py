@@ -250,7 +250,9 @@ class OpenAIModel:
                 raise Transient(text, received=answer.received) from None
         except openai.APIStatusError as error:
             text = error.response.text
-            raise of_status(error.status_code, error.response.headers, text, asked) from None
+            fault = of_status(error.status_code, error.response.headers, text, asked)
+            fault.status = error.status_code
+            raise fault from None
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             if not answer.complete:
                 # Without the cause: its text may quote the header that holds the key.

@@ -19,7 +19,7 @@ from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings
 from autoagent.errors import AutoAgentError
 from autoagent.models.catalog import OPENAI_URL
-from autoagent.models.choosing import chosen
+from autoagent.models.choosing import NoWay, chosen
 from autoagent.models.faults import Asked
 from autoagent.models.learned import Learned
 from autoagent.sessions.folders import folders
@@ -34,6 +34,7 @@ KINDS: tuple[Kind, ...] = ("bubblewrap", "landlock", "none")
 _ASK_S = 5.0
 _ROOM = 1_000_000_000  # bytes free, below which a long run may end for want of room
 _TRY = "So its models aren't known; a run will show whether it has this one (--model chooses)."
+_ASKS = "Or start autoagent at a terminal: it asks for a key or an address, tries it and keeps it."
 _LANDLOCK = "It is only needed where bubblewrap doesn't work; newer kernels have it."
 _MARKS: Mapping[Level, str] = {"ok": "ok", "note": "--", "bad": "!!"}
 _STYLES: Mapping[Level, Style | None] = {"ok": None, "note": "dim", "bad": "red"}
@@ -292,6 +293,8 @@ def _model(settings: Settings, report: _Report) -> None:
         pick = chosen(settings, Learned(settings.places.state / "servers.json"))
     except AutoAgentError as error:
         report.fault(error)
+        if isinstance(error, NoWay):
+            report.line("note", _ASKS)
         return
     url = pick.base_url or OPENAI_URL
     report.line("ok", f"Model {pick.model} at {url} ({key}), window {pick.window:,} tokens")
@@ -305,9 +308,13 @@ def answered(settings: Settings, url: str, model: str) -> tuple[Level, str, int]
     """What the server says when it is asked for its models, within a few seconds."""
     import urllib.error
 
+    from autoagent.models.listing import listed
+
     asked = Asked(url, model, azure=settings.azure)
     try:
-        names = _models(settings, url)
+        names = listed(
+            url, settings.api_key, azure_version=settings.azure_version, timeout_s=_ASK_S
+        )
     except urllib.error.HTTPError as error:
         error.close()
         if error.code in (401, 403):
@@ -329,24 +336,3 @@ def answered(settings: Settings, url: str, model: str) -> tuple[Level, str, int]
         return "ok", f"{url} answers and has {model}.", 0
     some = ", ".join(names[:5]) or "none"
     return "note", f"{url} answers; {model} isn't among its models ({some}; --model).", 0
-
-
-def _models(settings: Settings, url: str) -> list[str]:
-    """The names of the server's models. The key goes to the host that was asked alone."""
-    import json
-    import urllib.request
-
-    class Staying(urllib.request.HTTPRedirectHandler):
-        def redirect_request(self, *_: object) -> None:
-            return None
-
-    version = settings.azure_version
-    path = f"/openai/models?api-version={version}" if version else "/models"
-    request = urllib.request.Request(url.rstrip("/") + path)  # noqa: S310 (checked)
-    if settings.api_key and version:
-        request.add_unredirected_header("api-key", settings.api_key)
-    elif settings.api_key:
-        request.add_unredirected_header("Authorization", f"Bearer {settings.api_key}")
-    with urllib.request.build_opener(Staying).open(request, timeout=_ASK_S) as answer:
-        rows = json.loads(answer.read(1 << 24))["data"]
-        return [str(row["id"]) for row in rows]

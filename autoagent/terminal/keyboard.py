@@ -89,6 +89,19 @@ class Keyboard:
         self._rest += data
 
     @contextmanager
+    def echo_off(self) -> Iterator[None]:
+        """What is typed isn't shown while this lasts; termios.error where it would be."""
+        before = termios.tcgetattr(self._descriptor)
+        changed = list(before)
+        changed[3] &= ~(termios.ECHO | termios.ECHONL)
+        termios.tcsetattr(self._descriptor, termios.TCSADRAIN, changed)
+        try:
+            yield
+        finally:
+            with suppress(termios.error):  # it hung up
+                termios.tcsetattr(self._descriptor, termios.TCSADRAIN, before)
+
+    @contextmanager
     def _line_by_line_off(self) -> Iterator[None]:
         """The kernel gives out a line that has no end yet only while this lasts."""
         try:

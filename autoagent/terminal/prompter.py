@@ -25,10 +25,22 @@ class Prompter:
 
     def agrees(self, question: str) -> bool:
         """A clear yes; anything else means no. What was typed before it is no answer."""
-        self._early += self._keyboard.typed_ahead()
+        self.keep_early()
         told(self._out, question)
         typed = self.line("[y/N] ")
         return typed is not None and typed.lower() in ("y", "yes")
+
+    def keep_early(self) -> None:
+        """What was typed up to now answers nothing; it is kept for the goals."""
+        self._early += self._keyboard.typed_ahead()
+
+    def unseen_line(self, text: str) -> str | None:
+        """The same as `line` for what nobody may see on the screen."""
+        with self._keyboard.echo_off():
+            typed = self.line(text)
+        if typed is not None:
+            self._out.line()  # the Enter wasn't shown either
+        return typed
 
     def line(self, text: str) -> str | None:
         """What was typed, stripped; None at the end of input."""
