@@ -75,7 +75,7 @@ def assembled(
     way = make_way_out(settings, workspace.root, inputs.environ)
     if way:
         stack.enter_context(way)
-    read_only = _only_reads(inputs.role)
+    read_only = _only_reads(inputs.role) or workspace.is_protected
     cage = make_cage(
         *(settings, workspace, inputs.environ),
         attended=inputs.attended,

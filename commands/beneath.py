@@ -35,10 +35,14 @@ class Beneath:
     By the kernel (openat2), or folder by folder where it lacks that call or `kernel` is
     False. Either way a path that leads out raises OSError(EXDEV), also through a link;
     links with an absolute target count as leading out.
+
+    With `part`, the true path of a folder beneath it, what lies beneath that: whoever can
+    write beneath `root` may put a link there at any time, and none is followed.
     """
 
-    def __init__(self, root: Path, *, kernel: bool = True) -> None:
+    def __init__(self, root: Path, *, part: str = "", kernel: bool = True) -> None:
         self._root = root
+        self._part = part
         self._openat2 = _openat2() if kernel else None
         if self._openat2 is not None and not self._kernel_works():
             self._openat2 = None
@@ -47,10 +51,14 @@ class Beneath:
     def by_kernel(self) -> bool:
         return self._openat2 is not None
 
+    def part(self, folder: str) -> "Beneath":
+        """The same for a folder of it, by its true path."""
+        return Beneath(self._root, part=f"{self._part}/{folder}", kernel=self.by_kernel)
+
     @contextmanager
     def opened(self, path: str, flags: int) -> Iterator[Opened]:
         """What stands at `path`, relative to the root, closed afterwards; OSError otherwise."""
-        root = os.open(self._root, FOLDER | os.O_NOFOLLOW)
+        root = self._opened_root()
         try:
             by = self._by_kernel if self._openat2 is not None else _by_steps
             one = by(root, path or ".", flags)
@@ -60,6 +68,16 @@ class Beneath:
             yield one
         finally:
             os.close(one.fd)
+
+    def _opened_root(self) -> int:
+        root = os.open(self._root, FOLDER | os.O_NOFOLLOW)
+        for name in reversed(_steps(self._part)):
+            try:
+                inner = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=root)
+            finally:
+                os.close(root)
+            root = inner
+        return root
 
     def _by_kernel(self, root: int, path: str, flags: int) -> Opened:
         assert self._openat2 is not None

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from commands.command import Refusal
 
@@ -43,10 +43,19 @@ class Guard:
     Letter case counts for nothing: some file systems don't tell `.GIT` from `.git`.
     """
 
-    def __init__(self, root: Path, own: Sequence[str]) -> None:
+    def __init__(self, root: Path, own: Sequence[str], masked: Sequence[str] = ()) -> None:
         self._root = root
         self._protected = (*PROTECTED, *own)
+        self._masked = tuple(masked)  # whatever their names
         self._permitted: frozenset[str] = frozenset()
+
+    def part(self, folder: str) -> "Guard":
+        """Of a folder of it alone, "" for all: there nothing is open that isn't so from here."""
+        own = list(_within(folder, self.protected_paths()))
+        if ".git" in folder.casefold().split("/"):
+            own.append(".")
+        masked = _within(folder, self.masked_paths()) if folder else self._masked
+        return Guard(self._root / folder, own, [p for p in masked if not is_masked(p)])
 
     @contextmanager
     def permitting(self, places: Iterable[str]) -> Iterator[None]:
@@ -69,13 +78,13 @@ class Guard:
             inside = os.path.relpath(folder, self._root)
             found += [os.path.normpath(f"{inside}/{name}") for name in files if is_masked(name)]
         led = filter(None, map(self._led, found))
-        return tuple(sorted({*found, *led}))
+        return tuple(sorted({*found, *led, *self._masked}))
 
     def refuse_reading(self, path: str, *spellings: str) -> None:
         """ForbiddenPath when one of the spellings ends in a masked name, or `.env` leads there."""
         led = self._led(".env")
         for spelling in spellings:
-            if is_masked(spelling) or (led and spelling == led):
+            if is_masked(spelling) or spelling in self._masked or (led and spelling == led):
                 why = "masked: it holds secrets, so nothing reads or writes it"
                 self._refuse(path, spelling, why, masked=True)
 
@@ -105,6 +114,15 @@ class Guard:
         root = f"{self._root}/"
         true = os.path.realpath(root + path)
         return true.removeprefix(root) if true.startswith(root) else ""
+
+
+def _within(folder: str, paths: Iterable[str]) -> Iterator[str]:
+    """Those of the paths that hold in a folder, as it calls them; "." is all of it."""
+    outer = PurePosixPath(folder).parts
+    for path in paths:
+        parts = PurePosixPath(path).parts
+        if all(a.casefold() == b.casefold() for a, b in zip(parts, outer, strict=False)):
+            yield "/".join(parts[len(outer) :]) or "."
 
 
 def is_masked(path: str) -> bool:

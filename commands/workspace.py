@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -90,6 +91,25 @@ class Workspace:
         self._spellings = (self.root, Path(os.path.abspath(root)))  # noqa: PTH100 (links stay)
         self._beneath = Beneath(self.root, kernel=kernel)
         self._guard = Guard(self.root, [self._own(path) for path in protected])
+
+    def part(self, folder: str) -> "Workspace":
+        """A folder of it as a workspace of its own, in which nobody may do what nobody may do
+        to it from here. `folder` is a true path; CommandError when a link stands there now."""
+        kind, true = self.kind(folder or ".")
+        if kind != "folder" or true != folder:
+            raise CommandError(f"{shown(folder)} is no folder any more.")
+        part = copy(self)
+        part.root = self.root / folder
+        first, second = self._spellings
+        part._spellings = (first / folder, second / folder)
+        part._beneath = self._beneath.part(folder)
+        part._guard = self._guard.part(folder)
+        return part
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether nothing in it may be changed."""
+        return "." in self._guard.protected_paths()
 
     def protected_paths(self) -> tuple[str, ...]:
         """Relative paths that no command may change, also those that don't exist yet."""

@@ -242,7 +242,7 @@ class Run:
             fast=self._fast,
             web=self._web,
         )
-        common = Common(Slots(1), Flag())
+        common = Common(Slots(1), Flag(), self.cancel)
         return built(parts, self.folder, self.state, self._record, common, person=self._person)
 
 

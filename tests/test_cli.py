@@ -228,6 +228,17 @@ def test_options_reach_the_prompt_the_request_and_the_journal(tmp_path: Path) ->
     assert not (program.home / "memory").exists()
 
 
+def test_a_workspace_that_is_protected_as_a_whole_is_so_from_programs_too(tmp_path: Path) -> None:
+    """`--protect .` is how somebody has a project looked at and nothing else."""
+    answers = [says("execute_shell", command_line="echo x > new"), says("finish", answer="42")]
+    with FakeOpenAI(answers) as server:
+        program = Program(tmp_path, server.base_url)
+        done = program.run("look", "--protect", ".", "--memory", "none")
+
+    assert done.code == 0
+    assert list(program.workspace.iterdir()) == []
+
+
 def test_money_is_limited_where_the_price_is_given(tmp_path: Path) -> None:
     """The limit counts before the call is made: no request goes out that could pass it."""
     expensive = (*("--goal", "go", "--price", "1000000,1,1"), *("--max-cost", "0.5"))

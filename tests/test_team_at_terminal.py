@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from autoagent.events import Reported
+from autoagent.journal import load
+from tests.fake_openai import Body
 from tests.screens import at_terminal
 from tests.teams import Troupe, says
 
@@ -52,3 +55,48 @@ def test_leaving_at_a_question_of_a_sub_agent_leaves_the_session(tmp_path: Path)
         screen.shows("autoagent --resume ")
 
         assert screen.ends() == 130
+
+
+def test_a_question_is_asked_also_where_the_agents_folder_is_gone(tmp_path: Path) -> None:
+    """Another one may have moved it; what its command would do there can't be shown then."""
+    moved: list[bool] = []
+
+    def moves(_: Body) -> str:
+        (tmp_path / "work/part").rename(tmp_path / "work/old")
+        moved.append(True)
+        return _write("a")
+
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[
+            says("start_agent", name="a", task="a", folder="part"),
+            says("wait_for_agents"),
+            says("finish", answer="went on"),
+        ],
+        a=[moves, says("finish", answer="one")],
+    )
+    (tmp_path / "work/part").mkdir(parents=True)
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        screen.answers(_ASKS, "y")
+        screen.shows("went on")
+
+        assert screen.ends() == 0
+    assert moved
+
+
+def test_who_is_left_at_a_question_goes_on_with_the_session(tmp_path: Path) -> None:
+    """Also beneath another one, which hears of the end before it is ended itself."""
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[says("start_agent", name="a", task="a"), says("wait_for_agents")],
+        a=[says("start_agent", name="b", task="b"), says("wait_for_agents")],
+        b=[_write("b")],
+    )
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        screen.answers("a/b: Run it? y/n/e/d/s/q/?, a = every write_file: ", "q")
+        screen.shows("autoagent --resume ")
+
+        assert screen.ends() == 130
+    (journal,) = tmp_path.rglob("agents/a/journal.jsonl")
+    (report,) = (e.event for e in load(journal).entries if isinstance(e.event, Reported))
+    assert (report.name, report.paused) == ("b", True)

@@ -4,15 +4,29 @@ import re
 import shutil
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any
 
 import pytest
 
-from autoagent.events import Event, Executed, Messaged, Reported, Spawned, Stopped, Told
+from autoagent.events import (
+    Dismissed,
+    Event,
+    Executed,
+    Limits,
+    Messaged,
+    Reported,
+    Spawned,
+    Stopped,
+    Told,
+)
 from autoagent.journal import Entry, load
 from autoagent.sessions.folders import JOURNAL
 from tests.fake_openai import Answer, Body
+from tests.past import step
+from tests.past_teams import Team, reported, spawned
 from tests.program import Program
 from tests.teams import Script, Troupe, asker, says
 
@@ -129,10 +143,10 @@ def test_wherever_it_was_killed_nothing_is_lost_or_done_twice(tmp_path: Path) ->
 
 def test_those_that_an_end_cut_off_go_on_with_the_next_run(tmp_path: Path) -> None:
     """At a limit, say; what they used until then stays counted."""
-    until = {"hold": True}
+    until, never = {"hold": True}, Flag()
 
     def b_waits(body: Body) -> str | Answer:
-        return Answer(status=500) if until["hold"] else says("finish", answer="two")
+        return Answer("x", hold=never) if until["hold"] else says("finish", answer="two")
 
     scripts: dict[str, Script] = {
         "main": [
@@ -197,3 +211,98 @@ def test_a_killed_program_leaves_no_sub_agent_running_and_resumes(
     interrupted = troupe.prompt_of("a", 1)
     assert "execute_shell" in interrupted
     assert {asker(body)[0] for body in troupe.server.chats} == {"main", "a", "b"}
+
+
+def _past(troupe: Troupe) -> Team:
+    """A session that was killed after the first step of its own agent, whose goal is Reach."""
+    team = Team(troupe.home, troupe.workspace)
+    team.add("", *step(1, text="begun"))
+    return team
+
+
+def test_one_whose_time_is_over_is_told_of_like_any_other_end(tmp_path: Path) -> None:
+    """Its own clock ends it, not the agent that started it."""
+    never = Flag()
+    with Troupe(
+        tmp_path,
+        Reach=["", says("wait_for_agents"), says("finish", answer="ok")],
+        a=[Answer("x", hold=never)],
+    ) as troupe:
+        short = Limits(steps=20, tokens=100_000, cost=1.0, time_s=0.3)
+        _past(troupe).add("", replace(spawned("a", "a"), limits=short))
+
+        session = troupe.resumed(**PLAIN)
+
+        prompt = troupe.prompt_of("Reach", 2)
+    assert "[agent a] reached a limit" in prompt
+    assert [report.status for report in session.state.team.reports] == ["limit"]
+
+
+def test_what_those_beneath_one_that_had_ended_used_counts_after_a_kill(tmp_path: Path) -> None:
+    """It ended by itself, and its agent was killed before it could note that."""
+    with Troupe(tmp_path, Reach=["", says("finish", answer="ok")]) as troupe:
+        team = _past(troupe)
+        team.begin("a", "a")
+        team.add("a", *step(1))
+        team.begin("a/b", "b")
+        team.end("a/b", "two", reported("b", "two", steps=2, cost=0.02))
+        team.add("a", Stopped("done", 0, "one", elapsed_s=3.0))
+
+        session = troupe.resumed(**PLAIN)
+
+    (report,) = session.state.team.reports
+    assert (report.status, report.text, report.steps) == ("done", "one", 3)
+    assert report.usage.cost == pytest.approx(0.03)
+
+
+def test_what_one_used_that_was_deleted_counts_after_a_kill(tmp_path: Path) -> None:
+    """Killed before its end was noted; it isn't taken up again for that."""
+    with Troupe(tmp_path, Reach=["", says("finish", answer="ok")]) as troupe:
+        team = _past(troupe)
+        team.begin("a", "a")
+        team.add("a", *step(1), *step(2))
+        team.add("", Dismissed(1, "a"))
+
+        session = troupe.resumed(**PLAIN)
+
+    assert {asker(body)[0] for body in troupe.server.chats} == {"Reach"}
+    (report,) = session.state.team.reports
+    assert (report.status, report.steps, report.paused) == ("interrupted", 2, False)
+    assert session.state.overall.cost >= 0.03
+
+
+def test_one_whose_folder_or_role_is_gone_says_so_in_a_sentence(tmp_path: Path) -> None:
+    """The agent can do something about it: it is no bug of ours."""
+    with Troupe(
+        tmp_path, Reach=["", says("wait_for_agents"), says("finish", answer="ok")]
+    ) as troupe:
+        past = _past(troupe)
+        past.add("", spawned("a", "a", folder="gone"), spawned("b", "b", role="gone"))
+
+        session = troupe.resumed(**PLAIN)
+
+    texts = {report.name: report.text for report in session.state.team.reports}
+    assert texts["a"].startswith("There is no 'gone'.")
+    assert texts["b"].startswith("There is no role 'gone'")
+
+
+def test_with_another_model_those_that_go_on_have_it_too(tmp_path: Path) -> None:
+    """Who resumes with another one has a reason: the first is down, or too dear."""
+    with Troupe(
+        tmp_path,
+        Reach=["", says("wait_for_agents"), says("finish", answer="ok")],
+        a=["", says("finish", answer="one")],
+        b=["", says("finish", answer="two")],
+        c=[says("finish", answer="three")],
+    ) as troupe:
+        team = _past(troupe)
+        team.begin("a", "a")
+        team.begin("b", "b", role="coder")
+        team.add("", spawned("c", "c"))
+        for name in "ab":
+            team.add(name, *step(1))
+
+        session = troupe.resumed(model="other-model", max_cost="5", price="1,1,1", **PLAIN)
+
+    assert {report.status for report in session.state.team.reports} == {"done"}
+    assert {body["model"] for body in troupe.server.chats} == {"other-model"}

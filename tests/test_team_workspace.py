@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 
 from autoagent.events import Executed
-from tests.fake_openai import Body
+from tests.fake_openai import Answer, Body
 from tests.program import Program
 from tests.teams import Troupe, says
 from tests.trees import picture
@@ -80,3 +80,66 @@ def test_an_undo_of_the_session_takes_back_what_its_sub_agents_did(tmp_path: Pat
     assert [span.step for span in session.state.spans] == [1]
     assert newest == (0, {"first", "new", "folder"})
     assert (everything, picture(troupe.workspace)) == (0, before)
+
+
+def test_a_part_of_the_workspace_opens_nothing_that_is_out_of_reach_in_the_whole(
+    tmp_path: Path,
+) -> None:
+    """An agent that may write no hook of git could else start one in `.git` that does."""
+    tries = [
+        says("write_file", path="hooks/post-commit", content="evil"),
+        says("execute_shell", command_line="echo evil > hooks/post-commit"),
+        says("finish", answer="tried"),
+    ]
+    with Troupe(
+        tmp_path,
+        main=[
+            says("start_agent", name="a", task="a", folder=".git"),
+            says("start_agent", name="b", task="b", folder="docs/part"),
+            says("wait_for_agents"),
+            says("finish", answer="ok"),
+        ],
+        a=tries,
+        b=tries,
+    ) as troupe:
+        for name in (".git/hooks", "docs/part/hooks"):
+            (troupe.workspace / name).mkdir(parents=True)
+        troupe.run("main", protect=["docs"])
+
+        done = [e for a in "ab" for e in troupe.events(a) if isinstance(e, Executed)]
+    assert [e.ok for e in done] == [False, False, True] * 2
+    assert not list(troupe.workspace.rglob("post-commit"))
+
+
+def test_a_link_in_the_place_of_an_agents_folder_is_not_followed(tmp_path: Path) -> None:
+    """Programs of another one may put it there at any time; it would lead out of the cage."""
+    moved = Event()
+    with Troupe(
+        tmp_path,
+        main=[
+            says("start_agent", name="a", task="a", folder="part/own"),
+            says("execute_shell", command_line="mv part old; ln -s ../outside part"),
+            says("wait_for_agents"),
+            says("finish", answer="ok"),
+        ],
+        a=[
+            Answer(says("read_file", path="secret"), hold=moved),
+            says("write_file", path="new", content="x"),
+            says("execute_shell", command_line="cat secret; touch new"),
+            says("finish", answer="tried"),
+        ],
+    ) as troupe:
+        (troupe.workspace / "part/own").mkdir(parents=True)
+        (tmp_path / "outside/own").mkdir(parents=True)
+        (tmp_path / "outside/own/secret").write_text("known to nobody inside")
+        troupe.on_entry = lambda entry: (
+            moved.set()
+            if not entry.agent and isinstance(entry.event, Executed) and entry.event.step == 2
+            else None
+        )
+        troupe.run("main")
+
+        done = [e for e in troupe.events("a") if isinstance(e, Executed)]
+    assert [e.ok for e in done] == [False, False, False, True]
+    assert not any("known to nobody" in e.text for e in done)
+    assert [path.name for path in (tmp_path / "outside/own").iterdir()] == ["secret"]

@@ -415,3 +415,63 @@ def test_delete_takes_a_file_a_link_itself_or_an_empty_folder_only(workspace: Wo
 
     assert deleted == [("link", "link"), ("folder", "empty")]
     assert everything(workspace.root) == {"full": "folder", "full/f": b"1"}
+
+
+@pytest.mark.parametrize("folder", [".git", ".git/hooks", "docs", "docs/deep", ".VSCode", "led"])
+def test_a_part_of_what_is_protected_is_protected_as_a_whole(tmp_path: Path, folder: str) -> None:
+    """Whoever works in `.git` alone could else write a hook, which the user's git runs."""
+    for name in (".git/hooks", "docs/deep", ".VSCode", "led"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / ".idea").symlink_to("led")
+    part = Workspace(tmp_path, protected=["docs"]).part(folder)
+
+    with pytest.raises(ForbiddenPath):
+        part.write("new", b"x")
+
+    assert part.is_protected
+    assert list((tmp_path / folder).glob("new")) == []
+
+
+def test_in_a_part_all_is_out_of_reach_that_is_so_in_the_whole(tmp_path: Path) -> None:
+    """By the names that it has there, also in a part of a part."""
+    for name in ("a/docs/b", "a/b/docs"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "a/b/settings").write_bytes(SECRET)
+    (tmp_path / ".env").symlink_to("a/b/settings")
+    whole = Workspace(tmp_path, protected=["a/b/docs/kept"])
+    part = whole.part("a").part("b")
+
+    for refused in (
+        lambda: part.read("settings", 100),
+        lambda: part.write("docs/kept", b"x"),
+        lambda: part.write(".git/config", b"x"),
+    ):
+        with pytest.raises(ForbiddenPath):
+            refused()
+
+    assert part.write("docs/other", b"x") == "docs/other"
+    assert part.masked_paths() == ("settings",)
+    assert not part.is_protected
+
+
+@both_ways
+def test_a_part_follows_no_link_that_is_put_in_its_place(tmp_path: Path, kernel: bool) -> None:
+    """Programs of another agent can do that at any time, also further up."""
+    (tmp_path / "ws/a/b").mkdir(parents=True)
+    (tmp_path / "outside/b").mkdir(parents=True)
+    (tmp_path / "outside/b/secret.txt").write_bytes(SECRET)
+    whole = Workspace(tmp_path / "ws", kernel=kernel)
+    part = whole.part("a/b")
+
+    (tmp_path / "ws/a").rename(tmp_path / "ws/old")
+    (tmp_path / "ws/a").symlink_to("../outside")
+
+    for tried in (
+        lambda: part.read("secret.txt", 100),
+        lambda: part.write("new", b"x"),
+        lambda: part.entries(""),
+        lambda: whole.part("a/b"),
+    ):
+        with pytest.raises(CommandError):
+            tried()
+    assert list(everything(tmp_path / "outside")) == ["b", "b/secret.txt"]

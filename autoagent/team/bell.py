@@ -4,6 +4,7 @@ import os
 import select
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from autoagent.sessions.watch import Watch
 
@@ -11,14 +12,17 @@ _LOOK_S = 30.0  # network file systems tell of no other machine's writing
 
 
 class Bell:
-    """Wakes one thread that waits. `ring` may be called in any thread."""
+    """Wakes one thread that waits. `ring` may be called in any thread, also after the end."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
+        self._closed = False
         self._heard, self._rung = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def ring(self) -> None:
-        with suppress(BlockingIOError, OSError):  # it rings already, or nobody listens any more
-            os.write(self._rung, b"!")
+        with self._lock, suppress(BlockingIOError):  # it rings already
+            if not self._closed:  # the number may be another file's by now
+                os.write(self._rung, b"!")
 
     def wait(self, watch: Watch) -> None:
         """Until it rings, something changes in the watched folder, or half a minute went by."""
@@ -28,8 +32,10 @@ class Bell:
                 os.read(file, 1 << 16)
 
     def close(self) -> None:
-        os.close(self._heard)
-        os.close(self._rung)
+        with self._lock:
+            self._closed = True
+            os.close(self._heard)
+            os.close(self._rung)
 
 
 def watching(folder: Path) -> Watch:

@@ -62,7 +62,7 @@ class Office:
         self.parts = parts
         self.publish = publish
         self.note = note
-        self.common = Common(Slots(site.most), Flag())
+        self.common = Common(Slots(site.most), Flag(), parts.cancel)
 
     def main(self, folder: Path, state: State, record: Callable[[Sequence[Event]], None]) -> Agent:
         """The session's own agent, with those of its sub-agents that an earlier run left."""
@@ -133,10 +133,9 @@ class Hiring:
 
     def _resumed(self, worker: Worker, parts: Parts) -> list[Event]:
         state = worker.state
+        of = self._state if parts.model is self._parts.model else state
         price = parts.model.card.price
-        return [
-            Resumed(state.limits, state.model, state.window, price, version=__version__),
-        ]
+        return [Resumed(state.limits, of.model, of.window, price, version=__version__)]
 
     def _started(self, worker: Worker, parts: Parts) -> list[Event]:
         above, spawned = self._state, worker.spawned

@@ -4,7 +4,6 @@ import datetime
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,6 @@ from autoagent.team.worker import Worker
 from commands import agents
 from commands.command import Catalogue, CommandError
 from commands.guard import shown
-from commands.workspace import Workspace
 
 if TYPE_CHECKING:
     from autoagent.assembling import Inputs
@@ -93,12 +91,11 @@ class Place:
         # One that goes on keeps what it was told; its role's file may be another by now.
         role = role_told(started) if started else self._role(worker.spawned.role)
         catalogue = self._catalogue(parts.catalogue, worker, role)
-        protected = _within(folder, settings.protect)
-        workspace = Workspace(parts.workspace.root / folder, protected=protected)
+        workspace = parts.workspace.part(folder)
         way = make_way_out(settings, workspace.root, environ)
         if way is not None:
             stack.enter_context(way)
-        read_only = not writes(catalogue)
+        read_only = not writes(catalogue) or workspace.is_protected
         cage = cage_like(parts.cage, settings, workspace, environ, way=way, read_only=read_only)
         stack.callback(cage.close)
         page = parts.page.ledger.page(
@@ -129,12 +126,22 @@ class Place:
         return catalogue if leads else catalogue.told(agents.alone)
 
     def _model(self, parts: Parts, worker: Worker, role: Role | None, stack: ExitStack) -> Model:
-        """Its agent's own, or that of its role."""
-        name = worker.state.model if worker.state.started else role and role.model
+        """Its agent's own, or that of its role, as it was when it began."""
+        name = role and role.model
+        if worker.state.started and self._has_own_model(worker.spawned.role):
+            name = worker.state.model
         if not name or name == parts.model.card.name:
             return parts.model
         session = f"{self._session}/{worker.name}"
         return stack.enter_context(self._model_of(name, session, worker.spawned.limits))
+
+    def _has_own_model(self, role: str) -> bool:
+        """Whether one that began in that role may have another model than its agent."""
+        try:
+            found = self._role(role)
+        except CommandError:
+            return True  # nobody knows any more
+        return found is not None and found.model is not None
 
     def _web(self, parts: Parts, worker: Worker, stack: ExitStack) -> LiveWeb | None:
         if parts.web is None:
@@ -158,17 +165,16 @@ class Place:
             tools=self._tools(),
             today=datetime.datetime.now().astimezone().date(),
             secret=secret,
-            protect=_within(spawned.folder, self._inputs.settings.protect),
+            protect=self._protected(parts),
             persona=role.prompt if role else "",
         )
         said = (*role.warnings, *unknown_tools(role, parts.catalogue)) if role else ()
         return Words(system, parts.redactor.clean(opening), said)
 
-
-def _within(folder: str, paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the paths that lie in that part of the workspace, as it calls them."""
-    if not folder:
-        return paths
-    found = (PurePosixPath(path) for path in paths)
-    inside = [path.relative_to(folder) for path in found if path.is_relative_to(folder)]
-    return tuple(map(str, inside))
+    def _protected(self, parts: Parts) -> tuple[str, ...]:
+        """What the user protects in the workspace of these parts, as it is called there."""
+        whole, root = parts.page.ledger.root, parts.workspace.root
+        if parts.workspace.is_protected:
+            return (".",)
+        found = (whole / path for path in self._inputs.settings.protect)
+        return tuple(str(p.relative_to(root)) for p in found if p.is_relative_to(root))

@@ -12,6 +12,7 @@ from autoagent.elements import Spent
 from autoagent.events import Limits, Purpose, Reserved
 from autoagent.model import Cancelled, Price, Usage
 from autoagent.state import State
+from autoagent.team.standing import spent_of
 from commands.cancel import Cancel
 
 SHARE = 1 / 4
@@ -24,14 +25,16 @@ class Purse:
     """What one agent may use with those beneath it, out of the purse of the agent above.
 
     `note` takes its own figures from its state, in its own thread; the rest is safe in any.
-    A sub-agent that ended stays in it with what it used.
+    A sub-agent that ended stays in it with what it used, also one of an earlier run.
     """
 
     def __init__(self, state: State, above: "Purse | None" = None) -> None:
         self._state = state
         self._above = above
         self._changed: Condition = above._changed if above else Condition()
-        self._below: dict[str, Purse | _Closed] = {}
+        self._below: dict[str, Purse | _Closed] = {
+            report.name: _Closed(spent_of(report), report.steps) for report in state.team.reports
+        }
         self._spent = Spent()
         self._held: Reserved | None = None  # for a call that is under way
         self._steps = 0
@@ -60,11 +63,6 @@ class Purse:
             purse = Purse(state, self)
             self._below[name] = purse
             return purse
-
-    def closed(self, name: str, spent: Spent, steps: int) -> None:
-        """A sub-agent of an earlier run used that much."""
-        with self._changed:
-            self._below[name] = _Closed(spent, steps)
 
     @property
     def used(self) -> Spent:

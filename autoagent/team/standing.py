@@ -17,10 +17,14 @@ class Member:
     dismissed: bool = False
 
     @property
+    def ended(self) -> bool:
+        """Whether its end is noted, and what it used."""
+        return self.reported is not None and not self.reported.paused
+
+    @property
     def open(self) -> bool:
         """Whether it works, waits for its turn, or goes on with its agent's next run."""
-        ended = self.reported is not None and not self.reported.paused
-        return not ended and not self.dismissed
+        return not self.ended and not self.dismissed
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from autoagent.team.link import Link
 from autoagent.team.reporting import report_of
 from autoagent.team.roster import listed, member_of, new_name, spelled
 from autoagent.team.slots import Slots
-from autoagent.team.standing import Member, spent_of
+from autoagent.team.standing import Member
 from autoagent.team.worker import Worker
 from autoagent.tokens import Counter
 from commands.cancel import Cancel
@@ -50,6 +50,7 @@ class Common:
 
     slots: Slots
     web: Flag  # text of the web came to one of them
+    cancel: Cancel  # of the session
 
 
 class Team:
@@ -87,13 +88,13 @@ class Team:
     # The life of the team.
 
     def begin(self, hirer: Hirer) -> None:
-        """Let those go on whom an earlier run left."""
+        """Let those go on whom an earlier run left; of those whose end it couldn't note any
+        more the agent is told."""
         self._hirer = hirer
-        for name, member in self._state.team.members.items():
-            if member.open:
+        team = self._state.team
+        for name, member in team.members.items():
+            if not member.ended and name not in team.left:
                 self._workers[name] = self._taken_up(member)
-            elif (report := member.reported) is not None:
-                self._caller.purse.closed(name, spent_of(report), report.steps)
         for worker in self._workers.values():
             if not worker.ended:
                 self._start(worker)
@@ -113,7 +114,8 @@ class Team:
                 fault = self._clean(str(error))
         worker = self._worker(member.spawned, state, member.messages)
         stopped = state.stopped
-        if fault or (stopped is not None and stopped.status != "interrupted"):
+        ended = stopped is not None and stopped.status != "interrupted"
+        if fault or ended or member.dismissed:
             worker.fault = fault
             worker.has_ended(journal_hash)
         return worker
@@ -194,8 +196,10 @@ class Team:
         return self._link is None or self._link.close(self._state.team.heard)
 
     def _ended(self) -> list[Worker]:
-        """Those that ended by themselves and weren't reported yet."""
-        return [w for w in self._workers.values() if w.ended and w.cancel.reason is None]
+        """Those that ended by themselves and weren't reported yet. Who was left at a question
+        only pauses: then the session is to end, and they are reported with that."""
+        ended = [w for w in self._workers.values() if w.ended and w.cancel.reason != "parent"]
+        return [] if self._common.cancel.reason is not None else ended
 
     def _reports(self, ended: Sequence[Worker], *, pause: bool = False) -> list[Event]:
         """Of these, which have ended or were told to; that is waited for."""

@@ -13,6 +13,7 @@ from autoagent.team.link import Link
 from autoagent.team.purse import Purse
 from autoagent.team.slots import Slots
 from commands.cancel import Cancel
+from commands.command import CommandError
 
 _END_S = 5.0  # after it was cancelled, which everything hears within three
 
@@ -52,9 +53,14 @@ class Worker:
 
     def start(self, run: "Callable[[Worker], None]", ring: Callable[[], None]) -> None:
         """Let `run` carry it out, once a slot is free; `ring` when it is over."""
-        arguments = (run, ring)
-        self._thread = Thread(target=self._work, args=arguments, name=self.name, daemon=True)
-        self._thread.start()
+        thread = Thread(target=self._work, args=(run, ring), name=self.name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the limit of a user, or of a container, is reached
+            self.fault = f"No thread can be had for it: {error}."
+            self._over(ring)
+        else:
+            self._thread = thread
 
     def has_ended(self, journal_hash: str) -> None:
         """It did so in an earlier run."""
@@ -81,15 +87,18 @@ class Worker:
                 run(self)
         except Cancelled:
             pass  # before its turn
-        except AutoAgentError as error:
+        except (AutoAgentError, CommandError) as error:
             self.fault = self._clean(str(error))
         except Exception as error:
             self.fault = self._internal(error)
         finally:
-            self.link.end()
-            self.purse.ended()
-            self.ended = True
-            ring()
+            self._over(ring)
+
+    def _over(self, ring: Callable[[], None]) -> None:
+        self.link.end()
+        self.purse.ended()
+        self.ended = True
+        ring()
 
     def _internal(self, error: Exception) -> str:
         """A bug of ours ends this agent alone; the traceback is kept beside its journal."""

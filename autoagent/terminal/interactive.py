@@ -18,7 +18,6 @@ from autoagent.terminal.prompter import Prompter
 from autoagent.terminal.proposal import MOST_LINES, propose
 from autoagent.terminal.slash import Slash
 from commands.cancel import Cancel
-from commands.workspace import Workspace
 
 _LEAVE = Answer(None)
 
@@ -251,8 +250,8 @@ class Terminal:
     def _propose(self, asked: _Asked, most: int | None) -> None:
         state = self._states().get(asked.agent, self._state)
         assert state.started is not None
-        workspace = Workspace(Path(state.started.workspace))
-        propose(self._out, workspace, asked.command, most, asked.concerns)
+        root = Path(state.started.workspace)
+        propose(self._out, root, asked.command, most, asked.concerns)
 
     def _explain(self) -> None:
         """Once, so that the question itself can be short."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from autoagent.approval import Concern
@@ -20,7 +21,7 @@ _SIGNS: dict[str, Style] = {"+": "green", "-": "red", "@": "dim"}
 
 def propose(
     out: Output,
-    workspace: Workspace,
+    root: Path,
     command: Command,
     most: int | None,
     concerns: Sequence[Concern] = (),
@@ -28,7 +29,8 @@ def propose(
     """Show the command: a change of a file that is there as the difference it makes, else
     each argument as it is. At most so many lines of one text, None: all.
 
-    `concerns` are reasons why it is asked for; what stands in a masked file isn't shown.
+    `root` is the workspace. `concerns` are reasons why it is asked for; what stands in a masked
+    file isn't shown.
     """
     out.line(one_line(command.name, out.width - 1), "bold")
     for concern in concerns:
@@ -36,6 +38,7 @@ def propose(
     if any(concern.place for concern in concerns):
         told(out, "y opens it to this command alone; programs in the cage stay shut out.")
     try:
+        workspace = _workspace(root)
         with workspace.permitting(concern.place for concern in concerns if concern.place):
             secret = any(concern.is_masked for concern in concerns)
             change = None if secret else preview(workspace, command)
@@ -49,6 +52,14 @@ def propose(
     _left_out(out, coloured(out, change.lines, most))
     if not change.lines:
         told(out, "Nothing in its text would change.")
+
+
+def _workspace(root: Path) -> Workspace:
+    """CommandError when it is gone: another agent may have moved a sub-agent's folder."""
+    try:
+        return Workspace(root)
+    except OSError as error:
+        raise CommandError(f"{str(root)!r}: {error.strerror}.") from error
 
 
 def arguments(out: Output, command: Command, most: int | None) -> None:
