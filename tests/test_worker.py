@@ -1,6 +1,7 @@
 """A sub-agent's thread: whatever becomes of it, its agent is told and goes on."""
 
 import threading
+import time
 from pathlib import Path
 
 from autoagent.events import Limits
@@ -28,7 +29,7 @@ def test_where_no_thread_can_be_had_the_sub_agent_failed_and_nobody_waits_for_it
     finally:
         threading.stack_size(before)
 
-    assert worker.join()
+    assert worker.join(time.monotonic() + 10)
     assert worker.ended
     assert worker.fault == "No thread can be had for it: can't start new thread."
     assert rung == [True]

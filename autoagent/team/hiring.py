@@ -68,7 +68,11 @@ class Office:
         """The session's own agent, with those of its sub-agents that an earlier run left."""
         person = Relay(self.publish) if self.parts.attended else None
         agent = built(self.parts, folder, state, record, self.common, person=person)
-        agent.team.begin(Hiring(self, self.parts, state))
+        try:
+            agent.team.begin(Hiring(self, self.parts, state))
+        except BaseException:
+            agent.team.close()
+            raise
         return agent
 
 
@@ -111,8 +115,8 @@ class Hiring:
                 purse=worker.purse,
                 link=worker.link,
             )
-            agent.team.begin(Hiring(office, parts, worker.state))
             try:
+                agent.team.begin(Hiring(office, parts, worker.state))
                 with deadline(agent):
                     for _ in agent.run():
                         pass

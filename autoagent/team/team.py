@@ -1,5 +1,6 @@
 """The sub-agents of one agent: started, spoken to, waited for, ended."""
 
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from autoagent.team.reporting import report_of
 from autoagent.team.roster import listed, member_of, new_name, spelled
 from autoagent.team.slots import Slots
 from autoagent.team.standing import Member
-from autoagent.team.worker import Worker
+from autoagent.team.worker import END_S, Worker
 from autoagent.tokens import Counter
 from commands.cancel import Cancel
 from commands.command import CommandError, Result
@@ -162,8 +163,9 @@ class Team:
         """Leave nothing running, whatever became of the run."""
         for worker in self._workers.values():
             worker.end()
+        end_by = time.monotonic() + END_S
         for worker in self._workers.values():
-            worker.join()
+            worker.join(end_by)
         self._stack.close()
         self._bell = None
 
@@ -204,8 +206,10 @@ class Team:
     def _reports(self, ended: Sequence[Worker], *, pause: bool = False) -> list[Event]:
         """Of these, which have ended or were told to; that is waited for."""
         events: list[Event] = []
+        end_by = time.monotonic() + END_S
         for worker in ended:
-            if not worker.join():
+            # One that is paused goes on where its journal ends, however late that is.
+            if not worker.join(end_by) and not pause:
                 worker.fault = "It was ended, but what it runs doesn't end."
             del self._workers[worker.spawned.name]
             paused = pause and not worker.fault and _was_cut(worker)

@@ -1,5 +1,6 @@
 """One sub-agent in its thread, from its turn to its end."""
 
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from autoagent.team.slots import Slots
 from commands.cancel import Cancel
 from commands.command import CommandError
 
-_END_S = 5.0  # after it was cancelled, which everything hears within three
+END_S = 5.0
+"""For all that are cancelled together; everything hears it within three."""
 
 
 class Worker:
@@ -73,10 +75,10 @@ class Worker:
         self.link.end()
         self.cancel.set("parent")
 
-    def join(self) -> bool:
-        """Wait until it is over; False when it doesn't end in time."""
+    def join(self, end_by: float) -> bool:
+        """Wait until it is over, to that moment of the monotonic clock; False when it isn't."""
         if self._thread is not None:
-            self._thread.join(_END_S)
+            self._thread.join(max(0.0, end_by - time.monotonic()))
             return not self._thread.is_alive()
         return True
 
