@@ -44,7 +44,7 @@ def fork(inputs: Inputs, found: sessions.Kept, step: int | None) -> Session:
     _check(before, inputs)
     branch = begun(found, kept)
     try:
-        return resume(inputs, branch, [_said(found.folder, before.step, entries)])
+        return resume(inputs, branch, [_said(found.folder, before, entries)])
     except BaseException:
         shutil.rmtree(branch.folder, ignore_errors=True)
         raise
@@ -158,11 +158,15 @@ def _write(path: Path, data: bytes) -> None:
     os.close(folder)
 
 
-def _said(folder: Path, step: int, entries: Sequence[Entry]) -> str:
-    """What a person must know of a branch: the files are not those of that step."""
-    name = folder.name
+def _said(folder: Path, before: State, entries: Sequence[Entry]) -> str:
+    """What a person must know of a branch: the files are not those of that step, and whoever
+    was at work is left behind."""
+    name, step = folder.name, before.step
+    left = [member for member, each in before.team.members.items() if each.open]
     spans = tree_spans(folder, fold([entry.event for entry in entries]))
     text = f"A branch of session {name} after step {step}; the files stay as they are now."
+    if left:
+        text += f" Sub-agents at work then don't go on in it: {', '.join(left)}."
     if any(span.step > step for span in spans):
         text += f" As they were then: autoagent undo {name} --to {step}"
     return text

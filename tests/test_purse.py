@@ -186,3 +186,18 @@ def test_a_share_is_a_quarter_of_what_is_left() -> None:
 
     assert first == Limits(23, 225_000, 4.0 * FOR_OTHERS * SHARE, 480.0)
     assert second == first
+
+
+def test_what_others_used_up_is_said_to_be_theirs() -> None:
+    """One that has made no step of its four isn't told that so many are done."""
+    root = Purse(_state(Limits(10, 100_000, None)))
+    busy = _state(Limits(9, 50_000, None))
+    busy.apply(_replied(9, Usage(0, 0)))
+    root.beneath("one", busy)
+
+    outcome = root.beneath("other", _state(Limits(4, 50_000, None))).reserve(
+        1, "step", 10, 10, None, 0.0
+    )
+
+    assert isinstance(outcome, Exhausted)
+    assert outcome.message == "with what others used, 9 steps are done"

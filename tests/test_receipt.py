@@ -1,6 +1,7 @@
 """The receipt as somebody reads it who was woken by it, and the object for programs."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ from autoagent.events import (
     Executed,
     Executing,
     Limits,
+    Memo,
+    Recalled,
     Replied,
+    Reported,
     Reserved,
+    Spawned,
     Started,
     Stopped,
     Verified,
@@ -276,3 +281,35 @@ def test_who_watches_sees_cost_and_cached_share_at_each_step() -> None:
         view.show(event)
 
     assert "step 1, $0.21 so far, 80 % cached\n" in written.getvalue()
+
+
+def test_who_watches_sees_at_each_step_what_sub_agents_have_cost_too() -> None:
+    """As at its end: it is one purse."""
+    written = io.StringIO()
+    view = Plain(Output(written), watched=True)
+    limits = Limits(steps=20, tokens=400_000, cost=0.5)
+    came_to = ("", None, 4, _USAGE, 0, 9.0, (), (), (), False, (), (), "")
+
+    for event in (
+        _STARTED,
+        *_step(1, "start_agent"),
+        Spawned(1, "r1", "Sum up.", "", "", limits),
+        Reported(2, "r1", "done", *came_to),
+        *_step(2, "read_file"),
+    ):
+        view.show(event)
+
+    assert "step 1, $0.21 so far" in written.getvalue()
+    assert "step 2, $0.63 so far, 80 % cached\n" in written.getvalue()
+
+
+def test_what_a_sub_agent_recalled_is_not_offered_at_the_prompt() -> None:
+    """/memory shows what the session's own agent has in mind."""
+    written = io.StringIO()
+    view = Plain(Output(written), watched=True)
+    memo = Memo(1, "x", 1.0)
+
+    view.show(replace(_STARTED, sub_agent="r1"))
+    view.show(Recalled(1, (memo,), None))
+
+    assert written.getvalue().endswith("\n1 memory recalled.\n")

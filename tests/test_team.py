@@ -1,11 +1,13 @@
 """Sub-agents: they work beside the agent, and what they come to reaches it once."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Event
 
 from autoagent.events import Executed, Replied, Reported, Spawned, Stopped, Told
 from tests.fake_openai import Answer, Body
+from tests.program import Program
 from tests.teams import Troupe, says
 
 
@@ -369,3 +371,38 @@ def test_who_works_and_what_was_answered_stays_in_the_prompt_when_the_steps_leav
     (digest,) = (text for text in last if "have left this conversation" in text)
     assert "- a works or waits: a works for long" in digest
     assert "- b ended (done): the whale is white" in digest
+
+
+def test_who_reads_a_log_sees_why_a_sub_agent_came_to_no_end(tmp_path: Path) -> None:
+    """A line a step has no place for answers, but a failure without its reason can't be
+    mended: an empty share, a key that is wrong."""
+    with Troupe(
+        tmp_path,
+        main=[
+            says("start_agent", name="a", task="a"),
+            says("wait_for_agents"),
+            says("finish", answer="without it"),
+        ],
+        a=[says("give_up", reason="There is no disk.")],
+    ) as troupe:
+        done = Program(tmp_path, troupe.server.base_url).run("--goal", "main")
+
+    assert done.code == 0
+    assert re.search(r"^a gave up: 1 step, .*\. There is no disk\.$", done.err, re.M)
+
+
+def test_a_batch_says_how_many_of_its_agents_could_not_be_started(tmp_path: Path) -> None:
+    """In a log nothing else tells of one that is missing."""
+    calls = [
+        {"name": "start_agent", "args": {"name": name, "task": name, "role": role}}
+        for name, role in (("a", ""), ("b", "nobody"))
+    ]
+    with Troupe(
+        tmp_path,
+        main=[says("batch", commands=calls), says("wait_for_agents"), says("finish", answer="x")],
+        a=[says("finish", answer="one")],
+    ) as troupe:
+        troupe.run("main")
+
+    done = [event for event in troupe.events() if isinstance(event, Executed)]
+    assert done[0].note == "2 results, 1 failed"

@@ -1,11 +1,13 @@
 """Sub-agents at a terminal: who speaks is said, questions come one after the other."""
 
 from pathlib import Path
+from threading import Event
 
 from autoagent.events import Reported
 from autoagent.journal import load
-from tests.fake_openai import Body
-from tests.screens import at_terminal
+from autoagent.sessions.watch import Watch
+from tests.fake_openai import Answer, Body
+from tests.screens import LIMIT_S, Screen, at_terminal
 from tests.teams import Troupe, says
 
 _ASKS = "a: Run it? y/n/e/d/s/q/?, a = every write_file: "
@@ -100,3 +102,115 @@ def test_who_is_left_at_a_question_goes_on_with_the_session(tmp_path: Path) -> N
     (journal,) = tmp_path.rglob("agents/a/journal.jsonl")
     (report,) = (e.event for e in load(journal).entries if isinstance(e.event, Reported))
     assert (report.name, report.paused) == ("b", True)
+
+
+def test_a_sub_agent_at_whose_question_one_left_goes_on_with_the_session(tmp_path: Path) -> None:
+    """The last that works ends by that at the moment in which all end: it must not be taken
+    for one that had come to its end."""
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[
+            says("start_agent", name="a", task="a"),
+            says("wait_for_agents"),
+            says("finish", answer="a has written"),
+        ],
+        a=[_write("a"), says("finish", answer="one")],
+    )
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        screen.answers(_ASKS, "q")
+        screen.shows("a pauses, and goes on with this session", "autoagent --resume ")
+        assert screen.ends() == 130
+    with at_terminal(tmp_path, [troupe.answer] * 8, "--resume") as screen:
+        screen.answers(_ASKS, "y")
+        screen.shows("a has written", "Done by the model's word.")
+
+        assert screen.ends() == 0
+        assert (screen.workspace / "a.txt").read_text() == "text\n"
+
+
+def test_a_command_at_a_question_stands_behind_its_agent_s_name(tmp_path: Path) -> None:
+    """As it was proposed and as the person edited it; what was just answered may have been
+    another one's."""
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[
+            says("start_agent", name="a", task="a"),
+            says("wait_for_agents"),
+            says("finish", answer="a has written"),
+        ],
+        a=[_write("a"), says("finish", answer="one")],
+    )
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        screen.shows("a: write_file\r\n", "a:   path: a.txt\r\n", "a:   | text\r\n")
+        screen.answers(_ASKS, "e")
+        screen.answers("path (Enter keeps it): ", "b.txt")
+        screen.shows("a: write_file\r\n", "a:   path: b.txt\r\n")
+        screen.shows("a: Run it? y/n/e/d/s/q/?: ")
+        screen.child.sendintr()
+        screen.answers("Words for agent a (Enter: back, Ctrl-C: leave): ", "")
+        screen.answers("a: Run it? y/n/e/d/s/q/?: ", "y")
+        screen.shows("Done by the model's word.")
+
+        assert screen.ends() == 0
+        assert (screen.workspace / "b.txt").read_text() == "text\n"
+
+
+def test_who_has_left_is_asked_nothing_more(tmp_path: Path) -> None:
+    """A sub-agent's question may have come up while they thought of what to say."""
+    called, gate = Event(), Event()
+
+    def late(_: Body) -> Answer:
+        called.set()
+        return Answer(_write("a"), hold=gate)
+
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[says("start_agent", name="a", task="a"), says("wait_for_agents")],
+        a=[late],
+    )
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        screen.shows("I wait_for_agents.")
+        assert called.wait(LIMIT_S)
+        screen.child.sendintr()
+        screen.shows("Stopped. Words for the agent")
+        gate.set()
+        _is_answered(screen, "a")
+        screen.child.sendline("q")
+
+        assert "path: a.txt" not in screen.shows("autoagent --resume ")
+        assert screen.ends() == 130
+
+
+def _is_answered(screen: Screen, agent: str) -> None:
+    """Wait until the model's reply stands in the agent's journal."""
+    (journal,) = screen.program.home.glob(f"sessions/*/agents/{agent}/journal.jsonl")
+    with Watch(journal.parent) as watch:
+        while '"type":"Replied"' not in journal.read_text().replace(" ", ""):
+            assert watch.wait(LIMIT_S)
+
+
+def test_a_word_with_a_slash_is_no_answer_to_an_agent_s_question(tmp_path: Path) -> None:
+    """One looks at the others first; a path may be the answer all the same."""
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[
+            says("start_agent", name="a", task="a"),
+            says("wait_for_agents"),
+            says("finish", answer="a has asked"),
+        ],
+        a=[
+            says("ask_user", question="Which folder?"),
+            says("ask_user", question="Which file?"),
+        ],
+    )
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        screen.answers("Your answer: ", "/agents")
+        screen.shows("a: working, 1 step")
+        screen.answers("Your answer: ", "/tmp")
+        screen.shows("Which file?")
+        screen.answers("Your answer: ", "/quit")
+        screen.shows("autoagent --resume ")
+
+        assert screen.ends() == 130
+        told = [m["content"] for body in screen.server.chats for m in body["messages"]]
+        assert any("person]\n/tmp\n" in text for text in told)

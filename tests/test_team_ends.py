@@ -211,7 +211,28 @@ def test_a_branch_begins_without_those_that_were_at_work(tmp_path: Path) -> None
         branch = program.run("--fork", f"{program.sessions[0].name}@3", "--output-format", "json")
         first = [m["content"] for m in troupe.requests_of("main")[-1]["messages"]]
     assert branch.code == 0, branch.err
+    assert "Sub-agents at work then don't go on in it: b." in branch.err
     assert branch.object["answer"] == "branched"
     assert any("agents that were at work are not here: b" in text for text in first)
     assert any("line 1499\n[end]" in text for text in first)
     assert any("[wait_for_agents, agents] no agent works" in text for text in first)
+
+
+def test_one_whose_time_is_over_is_reported_to_whoever_awaits_it(tmp_path: Path) -> None:
+    """What it did until then is told like any other end, while there is time to use it; the
+    share of a sub-agent is nine tenths of the time."""
+    with Troupe(
+        tmp_path,
+        main=[
+            says("start_agent", name="a", task="a"),
+            says("wait_for_agents"),
+            says("finish", answer="done without it"),
+        ],
+        a=[Answer(hold=Event())],
+    ) as troupe:
+        troupe.run("main", max_time="5s")
+        told = [event for event in troupe.events() if isinstance(event, Reported | Executed)]
+        told = told[1:3]  # after the start
+
+        assert isinstance(told[0], Reported) and told[0].status == "limit"
+        assert isinstance(told[1], Executed) and told[1].note == "a ended"

@@ -33,14 +33,17 @@ def led(
     if len(calls) > MOST_AT_ONCE:
         raise CommandError(f"batch takes 1 to {MOST_AT_ONCE} commands, not {len(calls)}.")
     sections: list[Section] = []
+    failed = 0
     for number, (inner, given) in enumerate(calls, 1):
         try:
             result = yield from team.lead(step, inner.name, given)
         except CommandError as error:
             result = failure(error)
+        failed += not result.ok
         about = f"{number} {inner.name}"
         sections.append(Section(about, result.note, result.text, "agents"))
-    return Result(note=f"{len(sections)} results", source="agents", sections=tuple(sections))
+    note = f"{len(sections)} results{f', {failed} failed' if failed else ''}"
+    return Result(note=note, source="agents", sections=tuple(sections))
 
 
 def _checked(catalogue: Catalogue, call: Mapping[str, Any]) -> tuple[CommandSpec, dict[str, Any]]:

@@ -139,9 +139,9 @@ class Purse:
             elapsed_s,
             beside=self.steps - self._steps,
         )
+        if isinstance(outcome, Exhausted):
+            return outcome
         for purse in self._all_above():
-            if isinstance(outcome, Exhausted):
-                return outcome
             outcome = budget.reserve(
                 *(step, purpose, prompt, outcome.completion, price),
                 replace(purse.for_others, time_s=None),
@@ -149,6 +149,8 @@ class Purse:
                 elapsed_s,
                 beside=purse.steps + (step > self._steps) - step,
             )
+            if isinstance(outcome, Exhausted):
+                return replace(outcome, message=f"with what others used, {outcome.message}")
         return outcome
 
     def _others_hold(self) -> bool:

@@ -198,10 +198,11 @@ class Team:
         return self._link is None or self._link.close(self._state.team.heard)
 
     def _ended(self) -> list[Worker]:
-        """Those that ended by themselves and weren't reported yet. Who was left at a question
-        only pauses: then the session is to end, and they are reported with that."""
-        ended = [w for w in self._workers.values() if w.ended and w.cancel.reason != "parent"]
-        return [] if self._common.cancel.reason is not None else ended
+        """Those that ended by themselves and weren't reported yet; none while this agent or the
+        session is about to stop: who leaves at the question of one leaves all to be resumed."""
+        if self._cancel.reason is not None or self._common.cancel.reason is not None:
+            return []
+        return [w for w in self._workers.values() if w.ended and w.cancel.reason != "parent"]
 
     def _reports(self, ended: Sequence[Worker], *, pause: bool = False) -> list[Event]:
         """Of these, which have ended or were told to; that is waited for."""
@@ -320,8 +321,11 @@ class Team:
                 if self._cancel.reason is not None:
                     raise Cancelled("cancelled")
                 if self._inbox.names() or self.heard():
-                    return
+                    break
                 self._bell.wait(watch)
+        # Checked last: whoever leaves at a question sets it before that sub-agent ends.
+        if self._cancel.reason is not None:
+            raise Cancelled("cancelled")
 
     def _deleted(self, step: int, name: str) -> Leading:
         member = member_of(self._state.team.members, name)

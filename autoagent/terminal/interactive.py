@@ -1,6 +1,7 @@
 """Questions to a person at a terminal, and what their answers mean."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,6 +85,8 @@ class Terminal:
 
     def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
         """Ask until the answer is clear. The end of input leaves, and so does Ctrl-C twice."""
+        if self._leaving:
+            return _LEAVE  # another agent asks, too late
         asked = _Asked(step, reply.command, scope, concerns=concerns, agent=self.agent)
         self._propose(asked, MOST_LINES)
         self._explain()
@@ -102,12 +105,17 @@ class Terminal:
 
     def ask(self, question: str) -> str:
         """The end of input leaves; the words after Ctrl-C are asked for by the agent."""
+        if self._leaving:
+            return ""
         self._set_aside()
         who = f"Agent {self.agent}" if self.agent else "The agent"
         self._out.line(f"{who} asks:", "bold")
         fenced(self._out, question)
         try:
-            typed = self._line("Your answer: ")
+            while (typed := self._line("Your answer: ")) is not None and self._slash.knows(typed):
+                if not self._slash.obeys(typed):
+                    typed = None
+                    break  # /quit
         except Interrupted:
             return ""
         if typed is None:
@@ -184,21 +192,19 @@ class Terminal:
         if self._cancel.reason != "interrupt" or self._leaving:
             return _LEAVE
         self._cancel.clear()
-        words = self._words("Words for the agent (Enter: back, Ctrl-C: leave): ")
+        who = f"agent {asked.agent}" if asked.agent else "the agent"
+        words = self._words(f"Words for {who} (Enter: back, Ctrl-C: leave): ")
         if words is None:
             return _LEAVE
         return Answer(Decided(asked.step, "refuse", words), words) if words else asked
 
     def _words(self, prompt: str) -> str | None:
         """Words, "" for none, None to leave."""
-        try:
-            while (typed := self._line(prompt)) is not None:
-                if typed in ("q", "/quit"):
-                    return None
+        with suppress(Interrupted):
+            while (typed := self._line(prompt)) not in (None, "q", "/quit"):
                 if not self._slash.obeys(typed):
                     return typed
-        except Interrupted:
-            self._leaving = True  # nor shall the agent ask again
+        self._leaving = True  # nor shall any agent ask again
         return None
 
     def _edited(self, asked: _Asked) -> _Asked:
@@ -216,7 +222,7 @@ class Terminal:
         if command == asked.command:
             told(self._out, "It is as it was.")
             return replace(asked, draft="")
-        edited = _Asked(asked.step, command, "", edited=True)
+        edited = _Asked(asked.step, command, "", edited=True, agent=asked.agent)
         self._propose(edited, MOST_LINES)
         return edited
 
@@ -251,7 +257,8 @@ class Terminal:
         state = self._states().get(asked.agent, self._state)
         assert state.started is not None
         root = Path(state.started.workspace)
-        propose(self._out, root, asked.command, most, asked.concerns)
+        out = self._out.behind(asked.agent) if asked.agent else self._out
+        propose(out, root, asked.command, most, asked.concerns)
 
     def _explain(self) -> None:
         """Once, so that the question itself can be short."""

@@ -153,7 +153,7 @@ class Plain:
             if self._out.redraws and event.thoughts.strip():
                 self._out.line(f"  {one_line(event.thoughts, self._out.width - 3)}", "dim")
             return
-        spent = self.state.spent
+        spent = self.state.overall
         cost = "" if spent.unpriced else f", {money(spent.cost)} so far"
         cached = f", {100 * spent.cached // spent.prompt} % cached" if spent.cached else ""
         self._out.line()
@@ -227,12 +227,15 @@ class Plain:
                 self._note(f"{event.name} pauses, and goes on with this session: {_came_to(event)}")
             case Reported():
                 text = f"{event.name} {ENDS[event.status]}: {_came_to(event)}"
+                if event.status != "done" and not self._watched:
+                    text += f". {event.text}"  # why, which is shown below to whoever watches
                 told(self._out, one_line(text, 400), None if event.status == "done" else "magenta")
                 if self._watched:
                     self._excerpt(event.text)
 
     def _recalled(self, memos: Sequence[Memo]) -> None:
-        ask = "" if self._verbose else " (/memory shows which and why)"
+        is_main = self.state.started is None or not self.state.started.sub_agent
+        ask = " (/memory shows which and why)" if is_main and not self._verbose else ""
         self._note(f"{len(memos)} {'memories' if len(memos) > 1 else 'memory'} recalled{ask}.")
         for memo in memos if self._verbose else ():
             recollect(self._out, memo)

@@ -67,6 +67,10 @@ class Slash:
         self.goals: list[str] = []
         self.compact = False  # wished, and not done yet
 
+    def knows(self, typed: str) -> bool:
+        """Whether it is one of those that work here; a path (/tmp) may stand in an answer."""
+        return typed.partition(" ")[0].lower() in _HERE
+
     def obeys(self, typed: str) -> bool:
         """Answer what was typed, if it is such a word; /quit is for the caller."""
         word, _, rest = typed.partition(" ")
