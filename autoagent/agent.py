@@ -24,6 +24,7 @@ from autoagent.events import (
     Event,
     Executed,
     Fed,
+    Limited,
     Noticed,
     Stopped,
     Verified,
@@ -38,6 +39,7 @@ from autoagent.state import Pending, State
 from autoagent.stuck import NUDGE_AT, STOP_AT
 from autoagent.team.leading import led, starts_some
 from autoagent.team.team import Team
+from autoagent.wishes import NewLimit, NewModel, Wish
 from commands.cancel import Cancel
 from commands.command import Catalogue, CommandError, CommandSpec, Result
 
@@ -113,6 +115,8 @@ class Agent:
             yield [self._fed(words)] if words else []
         if self.person is not None:
             yield [self._fed(words) for words in self.person.heard()]
+            for wish in self.person.wishes():
+                yield self._granted(wish)
         yield from self._told()
         yield self.team.news()
 
@@ -123,6 +127,13 @@ class Agent:
             if name not in self.state.told:
                 yield [self._fed(self.inbox.read(name).text, name)]
             self.inbox.remove(name)
+
+    def _granted(self, wish: Wish) -> list[Event]:
+        match wish:
+            case NewLimit():
+                return [Limited(wish.on(self.state.limits))]
+            case NewModel(name=name):
+                return self.caller.switched(self.runner.clean(name))
 
     def _fed(self, words: str, told: str = "") -> Fed:
         return Fed(self.runner.clean(words), told)
@@ -241,6 +252,8 @@ class Agent:
         if answer.undo is not None:
             yield from self.runner.take_back(self.state, answer.undo.to)
             return  # the next turn asks again
+        if answer.wishes:
+            return  # the next turn heeds them, and asks again
         if answer.decided is None:
             if self.cancel.reason is not None:
                 return  # the next turn asks for words, or stops

@@ -10,6 +10,7 @@ from autoagent.events import Decided
 from autoagent.reply import Command, Reply
 from autoagent.state import State
 from autoagent.taint import REACHES
+from autoagent.wishes import Wish
 from commands.command import Catalogue, CommandError, CommandSpec, Refusal
 from commands.context import Context
 from commands.guard import shown
@@ -44,13 +45,14 @@ class Undo:
 class Answer:
     """A person's answer to a question about a command.
 
-    `decided` is None when they leave instead, or want an `undo` before they are asked again.
-    `words` are for the agent.
+    `decided` is None when they leave instead, or want an `undo` before they are asked again,
+    or have a wish that comes first (`wishes`). `words` are for the agent.
     """
 
     decided: Decided | None
     words: str = ""
     undo: Undo | None = None
+    wishes: bool = False
 
 
 class Person(Protocol):
@@ -70,6 +72,10 @@ class Person(Protocol):
 
     def heard(self) -> list[str]:
         """What they typed meanwhile, unasked, a line each."""
+        ...
+
+    def wishes(self) -> Sequence[Wish]:
+        """What of the session they want changed since the last time, in their order."""
         ...
 
     def wants_room(self) -> bool:

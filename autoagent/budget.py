@@ -1,6 +1,7 @@
 """Hard limits: what the next call may cost at most must fit, or it isn't made."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,11 +86,29 @@ def _exhausted(resource: Resource, limits: Limits, message: str, least: float) -
     return Exhausted(resource, message, option)
 
 
+def spelled(limits: Limits) -> dict[Resource, str]:
+    """Each limit as a person writes it, money first; "" where there is none."""
+    return {
+        "cost": "" if limits.cost is None else money(limits.cost),
+        "steps": f"{limits.steps:,} steps",
+        "tokens": f"{limits.tokens:,} tokens",
+        "time": "" if limits.time_s is None else duration(limits.time_s),
+    }
+
+
 def _rounded_up(usd: float) -> str:
     """A sum to type, of two significant digits, not less than `usd` where that isn't one."""
     if float(short := f"{usd:.2g}") < usd:
         short = f"{usd * 1.05:.2g}"
     return f"{float(short):.10f}".rstrip("0").rstrip(".")
+
+
+def told_before(noticed: Iterable[str], limits: Limits, now: Limits) -> set[str]:
+    """Those of the noticed keys that were milestones of limits which are other ones now."""
+    before, after = spelled(limits), spelled(now)
+    changed = [f"{name} " for name in before if before[name] != after[name]]
+    keys = {f"{name}{milestone}" for name in changed for milestone in _MILESTONES}
+    return keys.intersection(noticed)
 
 
 def milestones(limits: Limits, spent: Spent, step: int) -> list[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """An agent put together from its parts."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
@@ -13,7 +12,7 @@ from autoagent.calling import Caller, Patience
 from autoagent.configuration.secrets import Redactor
 from autoagent.digesting import Digester
 from autoagent.ending import Proof
-from autoagent.events import Event
+from autoagent.events import Event, Limited
 from autoagent.inbox import INBOX, Inbox
 from autoagent.longterm.memory import LongTerm
 from autoagent.model import Model
@@ -131,21 +130,27 @@ def _seen(copies: Path, state: State, page: "Page") -> Seen:
     return seen
 
 
-@contextmanager
-def deadline(agent: Agent) -> Iterator[None]:
-    """Sets the agent's cancel when its time is over."""
-    limit_s = agent.state.limits.time_s
-    if limit_s is None:
-        yield
-        return
-    left_s = max(0.0, limit_s - agent.caller.elapsed_s)
-    timer = Timer(left_s, agent.cancel.set, ["time"])
-    timer.daemon = True
-    timer.start()
+def carry_out(agent: Agent) -> None:
+    """Let it work until it stops; its cancel is set when its time is over."""
+    timer = _deadline(agent)
     try:
-        yield
+        for event in agent.run():
+            if isinstance(event, Limited):
+                timer.cancel()
+                timer = _deadline(agent)
     finally:
         timer.cancel()
+
+
+def _deadline(agent: Agent) -> Timer:
+    """What ends the agent at its time limit, if it has one; begun already."""
+    limit_s = agent.state.limits.time_s
+    left_s = 0.0 if limit_s is None else max(0.0, limit_s - agent.caller.elapsed_s)
+    timer = Timer(left_s, agent.cancel.set, ["time"])
+    timer.daemon = True
+    if limit_s is not None:
+        timer.start()
+    return timer
 
 
 class _NoMemories:

@@ -8,6 +8,7 @@ from autoagent import budget, history
 from autoagent.amounts import duration
 from autoagent.budget import Exhausted
 from autoagent.digesting import Digester
+from autoagent.errors import AutoAgentError
 from autoagent.events import (
     Changed,
     Cut,
@@ -17,6 +18,7 @@ from autoagent.events import (
     Retried,
     Status,
     Stopped,
+    Switched,
 )
 from autoagent.model import (
     Cancelled,
@@ -199,6 +201,21 @@ class Caller:
             yield [Noticed("place", "There is nothing yet that could leave the prompt.")]
         else:
             yield [(yield from self._summed_up(cut))]
+
+    def switched(self, name: str) -> list[Event]:
+        """The model of that name answers from now on, or a line says why it can't."""
+        from autoagent.models.switching import another
+
+        state = self._state
+        least = history.standing(state, self._count) + budget.SMALLEST_COMPLETION
+        limits, least = state.limits, int(least / _CERTAIN) + 1
+        try:
+            chosen = another(self._model, name, limits, least, self._cancel)
+        except AutoAgentError as error:
+            return [Noticed("model", str(error))]
+        said = [Noticed("model", line) for line in chosen.notices]
+        events: list[Event] = [Switched(name, chosen.window, chosen.card.price), *said]
+        return events if state.format == "text" else [*events, Changed(format="text")]
 
     def _summed_up(self, cut: Cut) -> Generator[Sequence[Event], None, Cut]:
         """The cut with the fast model's summary, where there is one and every limit allows."""

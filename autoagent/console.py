@@ -28,6 +28,7 @@ from autoagent.terminal.keyboard import Keyboard
 from autoagent.terminal.output import Output, standard_error
 from autoagent.terminal.plain import Voices, states_of, voices
 from autoagent.terminal.prompter import Prompter
+from autoagent.terminal.ringing import Ringing
 from autoagent.terminal.signals import Signals
 from autoagent.terminal.standard_output import StandardOutput
 from autoagent.uncollected import uncollected
@@ -152,6 +153,7 @@ def _run(
     inputs = Inputs(settings, environ, attended, context, schema)
     verbose = settings.verbose
     view = voices(out, watched=attended or verbose, quiet=settings.quiet, verbose=verbose)
+    ringing = Ringing(out, settings.bell, environ)
     person = None
     if attended:
         from autoagent.terminal.interactive import Terminal
@@ -159,7 +161,8 @@ def _run(
         changes = partial(_changes, settings)
         states = partial(states_of, view)
         state = view.main.state
-        person = Terminal(out, keyboard, environ, state, inputs.cancel, changes, states)
+        asks = (changes, partial(_export, settings), states, ringing)
+        person = Terminal(out, keyboard, environ, state, inputs.cancel, *asks)
     # From here on there is something to end in order.
     with Signals(inputs.cancel, person.leave if person else lambda: None):
         try:
@@ -167,7 +170,9 @@ def _run(
                 session = _begun(inputs, goals, found)
         finally:
             out.write("")  # ends the passing line
-        return _follow(session, [view, *outlets.views(out)], person, settings, out, outlets)
+        code = _follow(session, [view, *outlets.views(out)], person, settings, out, outlets)
+    ringing.ends()
+    return code
 
 
 def _begun(inputs: "Inputs", goals: list[str], found: _Earlier | None) -> "Session":
@@ -202,6 +207,14 @@ def _changes(settings: Settings, state: State) -> list[str]:
 
     clean = Redactor(settings.secrets).clean
     return [clean(line) for line in difference_of(settings.places, state)]
+
+
+def _export(settings: Settings, state: State, target: str) -> str:
+    """The session so far in a new file; where."""
+    from autoagent.subcommands.exporting import to_new_file
+
+    assert state.started is not None
+    return to_new_file(settings, state.started.session, target)
 
 
 def _follow(

@@ -84,6 +84,22 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Limited:
+    """A person set the limits of the running session anew."""
+
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """A person put another model of the same server in the place of the session's."""
+
+    model: str
+    window: int  # tokens
+    price: Price | None
+
+
+@dataclass(frozen=True, slots=True)
 class Memo:
     """One recalled memory, as the prompt shows it."""
 
@@ -321,6 +337,8 @@ Event = (
     | Resumed
     | Forked
     | Changed
+    | Limited
+    | Switched
     | Recalled
     | Reserved
     | Retried

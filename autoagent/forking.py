@@ -17,10 +17,12 @@ from autoagent.events import (
     Executed,
     Fed,
     Forked,
+    Limited,
     Noticed,
     Refused,
     Reported,
     Started,
+    Switched,
     Visited,
 )
 from autoagent.journal import Entry, hash_of, line_of, load
@@ -75,7 +77,7 @@ def upto(entries: Sequence[Entry], step: int | None, name: str) -> Sequence[Entr
 def _belongs(event: Event) -> bool:
     """Whether an event after a step's result still is of that step."""
     match event:
-        case Checkpointed() | Changed() | Fed() | Visited():
+        case Checkpointed() | Changed() | Limited() | Switched() | Fed() | Visited():
             return True
         case Noticed(topic=topic):
             return topic in ("place", "host", "undo")

@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 
 from autoagent.amounts import money
+from autoagent.budget import spelled
 from autoagent.events import (
     Changed,
     Executed,
     Fed,
+    Limits,
     Noticed,
     Recalled,
     Refused,
@@ -182,6 +184,17 @@ def of_schema(event: Resumed) -> str:
 def must_fit(schema: object) -> str:
     """What the model is told of the schema of its answer."""
     return f"answer given to finish must be JSON that fits this JSON Schema: {compact(schema)}"
+
+
+def of_limited(before: Limits, after: Limits) -> str:
+    """Which limits are other ones now; "" when none is."""
+    old, new = spelled(before), spelled(after)
+    said = [
+        f"{new[name] or 'no limit'} instead of {old[name] or 'no limit'}"
+        for name in old
+        if old[name] != new[name]
+    ]
+    return f"[the user changed what you may use: {'; '.join(said)}]" if said else ""
 
 
 def of_changed(event: Changed) -> str:

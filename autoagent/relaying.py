@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from autoagent.approval import Answer, Concern, Person
 from autoagent.reply import Reply
+from autoagent.wishes import Wish
 from commands.cancel import Cancel
 
 
@@ -30,8 +31,8 @@ class Question:
 class Relay:
     """The `Person` of one agent. Whoever takes a question answers it, at their end with None.
 
-    What a person types unasked, their Ctrl-C and their wish for room are for the session's
-    own agent alone. A sub-agent that is to end waits for no answer: `cancel` is its own.
+    What a person types unasked, their Ctrl-C and their wishes are for the session's own agent
+    alone. A sub-agent that is to end waits for no answer: `cancel` is its own.
     """
 
     def __init__(
@@ -51,6 +52,10 @@ class Relay:
 
     def heard(self) -> list[str]:
         answer = [] if self._agent else self._asked(lambda person: person.heard())
+        return answer if isinstance(answer, list) else []
+
+    def wishes(self) -> list[Wish]:
+        answer = [] if self._agent else self._asked(lambda person: person.wishes())
         return answer if isinstance(answer, list) else []
 
     def wants_room(self) -> bool:

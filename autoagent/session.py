@@ -9,7 +9,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Self
 
-from autoagent.building import Parts, deadline
+from autoagent.building import Parts, carry_out
 from autoagent.errors import AutoAgentError
 from autoagent.events import Event, Stopped
 from autoagent.journal import Entry, Journal
@@ -117,9 +117,7 @@ class Session:
             self.state.apply(event)
         agent = self._office.main(self.folder, self.state, self._record)
         try:
-            with deadline(agent):
-                for _ in agent.run():
-                    pass
+            carry_out(agent)
         finally:
             agent.team.close()
 

@@ -18,13 +18,14 @@ from autoagent.configuration import azure
 from autoagent.configuration.settings import Settings
 from autoagent.ending import Proof, first_checks
 from autoagent.errors import ConfigError
-from autoagent.events import Changed, Event, Limits, Noticed, Resumed, Started
+from autoagent.events import Changed, Event, Limits, Noticed, Resumed, Started, Switched
 from autoagent.history import shortened
 from autoagent.journal import Journal, load
 from autoagent.models.catalog import OPENAI_URL
-from autoagent.models.choosing import Chosen, chosen
+from autoagent.models.choosing import Chosen, chosen, chosen_instead
 from autoagent.models.learned import Learned
 from autoagent.models.making import OpenModel, make_model, make_other_model
+from autoagent.models.switching import Switching
 from autoagent.owning import guarded, new_to
 from autoagent.running import ResultFiles
 from autoagent.session import Session
@@ -46,7 +47,7 @@ def start(inputs: Inputs, goals: Sequence[str]) -> Session:
         inputs,
         goals,
         pick,
-        lambda session: make_model(inputs.settings, pick, session, learned),
+        lambda session: _model(inputs.settings, pick, session, learned),
         learned,
     )
 
@@ -160,7 +161,7 @@ def resume(inputs: Inputs, found: sessions.Kept, said: Sequence[str] = ()) -> Se
         settings = guarded(_as_before(settings, state))
         pick = chosen(settings, learned)
         # The provider's cache knows a branch's beginning by the session that made it.
-        model = stack.enter_context(make_model(settings, pick, state.maker(1), learned))
+        model = stack.enter_context(_model(settings, pick, state.maker(1), learned))
         count = counter_for(pick.model, inputs.environ)
         if settings.sources["answer_schema"] != "--answer-schema":
             inputs = replace(inputs, answer_schema=state.answer_schema)
@@ -239,6 +240,18 @@ def _as_before(settings: Settings, state: State) -> Settings:
     return replace(settings, **kept)  # type: ignore[arg-type]
 
 
+def _model(settings: Settings, pick: Chosen, session: str, learned: Learned) -> Switching:
+    """The client of the chosen model, and a way to another one of the same server."""
+
+    def choose(name: str, limits: Limits) -> Chosen:
+        return chosen_instead(settings, name, pick.base_url, limits, learned)
+
+    def make(pick: Chosen) -> OpenModel:
+        return make_model(settings, pick, session, learned)
+
+    return Switching(make(pick), choose, make)
+
+
 def _learned(settings: Settings) -> Learned:
     return Learned(settings.places.state / "servers.json")
 
@@ -262,11 +275,16 @@ def _tools(parts: Parts) -> Callable[[], str]:
 def _noting(learned: Learned, pick: Chosen) -> Callable[[Event], None]:
     """Keeps for later sessions what a run learns of its model."""
 
+    model = pick.model
+
     def note(event: Event) -> None:
+        nonlocal model
+        if isinstance(event, Switched):
+            model = event.model
         if isinstance(event, Changed):
             new = {"window": event.window, "format": event.format}
             changes = {key: value for key, value in new.items() if value is not None}
-            learned.learn(pick.base_url or OPENAI_URL, pick.model, **changes)
+            learned.learn(pick.base_url or OPENAI_URL, model, **changes)
 
     return note
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from autoagent import observation
+from autoagent import budget, observation
 from autoagent.elements import Kind as Kind
 from autoagent.elements import Part as Part
 from autoagent.elements import Past as Past
@@ -21,6 +21,7 @@ from autoagent.events import (
     Fed,
     Forked,
     Inherited,
+    Limited,
     Limits,
     Memo,
     Messaged,
@@ -36,6 +37,7 @@ from autoagent.events import (
     Spawned,
     Started,
     Stopped,
+    Switched,
     Told,
     Undone,
     Verified,
@@ -110,7 +112,7 @@ class State:
                 self._resume(event)
             case Forked():
                 self._fork(event)
-            case Changed():
+            case Changed() | Limited() | Switched():
                 self._change(event)
             case Recalled():
                 self._recall(event)
@@ -232,10 +234,19 @@ class State:
         self.free_steps = 0
         self._say(observation.of_forked(self.team.left))
 
-    def _change(self, event: Changed) -> None:
-        self.window = event.window or self.window
-        self.format = event.format or self.format
-        self._say(observation.of_changed(event))
+    def _change(self, event: Changed | Limited | Switched) -> None:
+        match event:
+            case Changed():
+                self.window = event.window or self.window
+                self.format = event.format or self.format
+                self._say(observation.of_changed(event))
+            case Limited():
+                self._say(observation.of_limited(self.limits, event.limits), "words")
+                self.noticed -= budget.told_before(self.noticed, self.limits, event.limits)
+                self.limits = event.limits
+            case Switched():
+                self.model, self.window, self.price = event.model, event.window, event.price
+                self.calibration = 1.0  # another one counts in its own way
 
     def _recall(self, event: Recalled) -> None:
         self._settle(event.usage or UNPAID)

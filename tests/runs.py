@@ -11,7 +11,7 @@ from typing import Any
 
 from autoagent.agent import Agent
 from autoagent.approval import Person
-from autoagent.building import Parts, built
+from autoagent.building import Parts, built, carry_out
 from autoagent.calling import Patience
 from autoagent.checkpoints.keeping import open_keeper
 from autoagent.configuration.secrets import Redactor
@@ -206,6 +206,13 @@ class Run:
             self.state.apply(self._first)
             yield self._first
             yield from self._agent().run()
+
+    def carried_out(self) -> None:
+        """Run it to its end as a session does, which heeds its time limit."""
+        with self._stack:
+            self._journal.append([self._first])
+            self.state.apply(self._first)
+            carry_out(self._agent())
 
     def loaded(self) -> list[Event]:
         return [entry.event for entry in load(self.path).entries]

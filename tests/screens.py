@@ -81,11 +81,14 @@ def at_terminal(
     *args: str,
     columns: int = 80,
     shell: str = "",
+    models: Sequence[Body] = (),
     **variables: str,
 ) -> Iterator[Screen]:
-    """autoagent with these arguments; `shell` runs it within a command line, as $@."""
+    """autoagent with these arguments; `shell` runs it within a command line, as $@. The server
+    lists these models, when some are given."""
+    routes = {"/v1/models": {"object": "list", "data": list(models)}} if models else {}
     with (
-        FakeOpenAI(replies) as server,
+        FakeOpenAI(replies, routes=routes) as server,
         beside(server, folder, *args, columns=columns, shell=shell, **variables) as screen,
     ):
         yield screen

@@ -8,6 +8,7 @@ from autoagent.approval import Answer, Concern
 from autoagent.events import Decided, Event, Executed, Fed, Stopped
 from autoagent.reply import Reply
 from autoagent.scripted import Scripted
+from autoagent.wishes import Wish
 from tests.runs import DONE, Run, prompt_text, says
 
 
@@ -41,6 +42,7 @@ class Reader:
         self._after_interrupt = after_interrupt
         self.asked: list[tuple[int, str]] = []
         self.said: list[str] = []
+        self.wanted: list[Wish] = []
         self.warned: list[str] = []
         self.scopes: list[str] = []
 
@@ -56,6 +58,9 @@ class Reader:
     def heard(self) -> list[str]:
         said, self.said = self.said, []
         return said
+
+    def wishes(self) -> list[Wish]:
+        return [self.wanted.pop(0)] if self.wanted else []
 
     def wants_room(self) -> bool:
         return False

@@ -25,6 +25,7 @@ from autoagent.model import Completion, Embedded, ModelCard, Transient, Usage
 from autoagent.scripted import Scripted
 from autoagent.state import State, fold
 from autoagent.tokens import estimate
+from autoagent.wishes import Wish
 from commands.cancel import Cancel
 from memory_store import open_store
 from tests.fake_openai import FakeOpenAI
@@ -182,6 +183,9 @@ class Talkative:
 
     def heard(self) -> list[str]:
         return [self._words.pop(0)] if self._words else []
+
+    def wishes(self) -> list[Wish]:
+        return []
 
     def wants_room(self) -> bool:
         return False

@@ -23,6 +23,7 @@ _SAID = {
     "azure_version": "Azure's older interface, by its date",
     "azure_deployment": "the model's deployment on Azure",
     "azure_embedding_deployment": "that for memory",
+    "bell": "at the end of a run, or a question, after a minute at a terminal: auto, never, always",
     "keep_days": "days that a session is kept after its last word; none: without end",
     "keep_size": "bytes that sessions and checkpoints may take (5G); none: without limit",
     "command_timeout": "how long a command may run when the model doesn't say",

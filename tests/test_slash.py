@@ -16,8 +16,6 @@ def test_words_with_a_slash_are_answered_and_the_question_stays(tmp_path: Path) 
         screen.shows("  - look\r\n  - mend\r\n")
         screen.answers(ASKS, "/cost")
         screen.shows(" of $3.00; ")
-        screen.answers(ASKS, "/model")
-        screen.shows("/model doesn't work yet. There are: /help")
         screen.answers(ASKS, "/stauts")
         screen.shows("There is no /stauts; did you mean /status?")
         screen.answers(ASKS, "?")
@@ -86,3 +84,29 @@ def test_compact_takes_the_oldest_steps_out_before_the_next_reply(tmp_path: Path
         last = "".join(m["content"] for m in screen.server.chats[6]["messages"])
         assert "steps 1-4 have left" in last
         assert "word3" not in last.split("[steps 1-4")[0] and "word4" in last
+
+
+def test_export_writes_the_session_so_far_into_a_new_file_and_never_over_one(
+    tmp_path: Path,
+) -> None:
+    """Unasked for a name it is the session's, in the current folder."""
+    kept = tmp_path / "kept.md"
+    with at_terminal(tmp_path, [WRITE, WRITE, DONE], "Write") as screen:
+        screen.answers(ASKS, "y")
+        screen.answers(ASKS, f"/export {kept}")
+        screen.shows(" written, ", " bytes.")
+        first = kept.read_text()
+        screen.answers(ASKS, f"/export {kept}")
+        screen.shows("is there already and was left as it is; name")
+        screen.answers(ASKS, "/export")
+        screen.shows(".md written, ")
+        screen.answers(ASKS, f"/export {tmp_path}/none/x.md")
+        screen.shows("can't be written: No such file or directory.")
+        screen.answers(ASKS, "n")
+        screen.answers("Why not?", "")
+
+        assert screen.ends() == 0
+        (session,) = screen.program.home.glob("sessions/*")
+        assert kept.read_text() == first == (screen.workspace / f"{session.name}.md").read_text()
+        assert first.startswith(f"# Session {session.name}\n")
+        assert "## Step 1\n" in first and "## Step 2\n" in first and "> Write\n" in first

@@ -205,7 +205,9 @@ def test_the_end_of_input_leaves_and_the_session_asks_again_when_resumed(tmp_pat
         assert screen.ends() == 130
         assert list(screen.workspace.iterdir()) == []
     with at_terminal(tmp_path, [DONE], *shlex.split(resume)[1:]) as screen:
-        screen.shows("Resumed after step 1: Write", "  I write_file.", "path: a.txt")
+        screen.shows(
+            "Resumed after step 1: Write\r\n", "Last thought: I write_file.", "path: a.txt"
+        )
         screen.answers(ASKS, "y")
 
         assert screen.ends() == 0

@@ -15,6 +15,7 @@ from autoagent.approval import Answer, Concern
 from autoagent.events import Decided, Event, Executed, Noticed, Stopped, Visited
 from autoagent.reaching import LiveWeb
 from autoagent.reply import Reply as ModelReply
+from autoagent.wishes import Wish
 from commands.fetch import Host, Reach
 from commands.web.engines.engine import Engine
 from commands.web.engines.searxng import SearXNG
@@ -337,6 +338,9 @@ class Watcher:
         return ""
 
     def heard(self) -> list[str]:
+        return []
+
+    def wishes(self) -> list[Wish]:
         return []
 
     def wants_room(self) -> bool:

@@ -74,6 +74,7 @@ DEFAULTS: Mapping[str, Any] = {
     "verbose": False,
     "color": "auto",
     "plain": False,
+    "bell": "auto",
     "interactive": False,
     "continuous": False,
     "resume": None,
@@ -97,7 +98,7 @@ _IN_SECONDS = ("max_time", "command_timeout", "model_timeout")
 _LIMITS = frozenset(
     {"max_steps", "max_cost", "max_tokens", "max_time", "max_agents", "agent_depth"}
 )
-_OUTPUT = frozenset({"output_format", "quiet", "verbose", "color", "plain"})
+_OUTPUT = frozenset({"output_format", "quiet", "verbose", "color", "plain", "bell"})
 _WITHOUT_FILES = frozenset({"sessions", "tell", "stop"})
 # These subcommands change nothing in the current folder, so it may be any.
 _ANYWHERE = frozenset(
@@ -168,6 +169,7 @@ class Settings:
     verbose: bool
     color: Literal["auto", "always", "never"]
     plain: bool
+    bell: Literal["auto", "never", "always"]
     command_timeout_s: float
     command_limits: CommandLimits
     model_timeout_s: float

@@ -38,11 +38,12 @@ _VARIABLES_ONLY: Mapping[str, tuple[str, str]] = {
     "local_ports": ("ports", "AUTOAGENT_LOCAL_PORTS"),
     "max_agents": ("count", "AUTOAGENT_MAX_AGENTS"),
     "agent_depth": ("count", "AUTOAGENT_AGENT_DEPTH"),
+    "bell": ("auto|never|always", "AUTOAGENT_BELL"),
     "keep_days": ("days", "AUTOAGENT_KEEP_DAYS"),
     "keep_size": ("size", "AUTOAGENT_KEEP_SIZE"),
 }
 ALSO_IN_FILES = frozenset(
-    {"keep_days", "keep_size", "max_agents", "agent_depth"}
+    {"keep_days", "keep_size", "max_agents", "agent_depth", "bell"}
 )  # though not options
 _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "base_url": (

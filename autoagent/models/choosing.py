@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from autoagent.calling import SMALLEST_WINDOW
 from autoagent.configuration.settings import Settings
@@ -11,7 +12,14 @@ from autoagent.events import Limits
 from autoagent.model import ModelCard
 from autoagent.models.catalog import OPENAI_URL, look_up
 from autoagent.models.learned import Learned
-from autoagent.models.servers import LocalServer, answers_chat, ask_server, find_local, is_ollama
+from autoagent.models.servers import (
+    LocalServer,
+    answers_chat,
+    ask_server,
+    find_local,
+    is_ollama,
+    listed_models,
+)
 
 WORKING_WINDOW = 32_768
 """Tokens. More costs more at every step, and memory carries the rest."""
@@ -61,6 +69,29 @@ def chosen(settings: Settings, learned: Learned) -> Chosen:
     if settings.memory is not None and not facts.embeds:
         said.append("The server has no embeddings: memories are ranked by words alone.")
     return Chosen(name, base_url, card, window, limits, (*notices, *narrow, *said))
+
+
+def chosen_instead(
+    settings: Settings, name: str, base_url: str | None, limits: Limits, learned: Learned
+) -> Chosen:
+    """Another model of the same server, for a session that goes on under its limits.
+
+    A price that was given by hand was another model's. ConfigError when the server doesn't
+    list it, when its window is too small, or when money is limited and nobody knows its price.
+    """
+    known = () if settings.azure else listed_models(base_url or OPENAI_URL, settings.api_key)
+    if known and not {name, f"{name}:latest"} & set(known):
+        near = get_close_matches(name, known, 3, 0.4) or known[:3]
+        raise ConfigError(f"The server has no model {name!r:.80}; it has {', '.join(near)}.")
+    settings = replace(settings, price=None, window=settings.given["window"])
+    card, told = _card(settings, name, base_url, learned)
+    if card.price is None and limits.cost is not None:
+        raise ConfigError(
+            f"The price of {name} is unknown, so within the money limit it can't be asked. Leave, "
+            f"and resume with --model {name} --price IN,CACHED,OUT."
+        )
+    window, narrow = _window(settings, card, told, base_url)
+    return Chosen(name, base_url, card, window, limits, tuple(narrow))
 
 
 def address(settings: Settings) -> str | None:

@@ -77,6 +77,17 @@ def ask_server(
     )
 
 
+def listed_models(
+    base_url: str, key: str | None = None, *, timeout_s: float = 5.0
+) -> tuple[str, ...]:
+    """The names of a server's models as it lists them; () when it doesn't."""
+    url = checked_url(base_url) + "/models"
+    until = time.monotonic() + timeout_s
+    answer = _before(until, _in_background(lambda: (_json(url, key or "", until),)))
+    rows = _rows(answer[0], "data") if answer else []
+    return tuple(str(row["id"]) for row in rows if row.get("id"))
+
+
 def answers_chat(base_url: str, model: str, *, timeout_s: float) -> bool | None:
     """Whether a model of a server on this machine answers one short message.
 

@@ -26,6 +26,7 @@ from autoagent.scripted import Scripted
 from autoagent.session import Session
 from autoagent.sessions.tree import beneath
 from autoagent.terminal.plain import Plain
+from autoagent.wishes import Wish
 from commands.cancel import Cancel
 
 _OF_TEAM = frozenset(
@@ -144,6 +145,9 @@ class Recorded:
         return next(self._answers, "")
 
     def heard(self) -> list[str]:
+        return []
+
+    def wishes(self) -> list[Wish]:
         return []
 
     def wants_room(self) -> bool:

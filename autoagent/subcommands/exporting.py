@@ -44,6 +44,20 @@ def export(
     return 0
 
 
+def to_new_file(settings: Settings, session: str, target: str) -> str:
+    """A session's Markdown in that new file, "" for ID.md in the current folder; says where.
+
+    ConfigError when something is there already, or it can't be written.
+    """
+    path = Path(target or f"{session}.md")
+    with suppress(RuntimeError):  # nobody has that name
+        path = path.expanduser()
+    found = sessions.find(settings.places.sessions, session, settings.workspace)
+    clean = Redactor(settings.secrets).clean
+    size = _write(path, (clean(piece) for piece in _markdown(found, whole=settings.verbose)))
+    return f"{path.absolute()} written, {size:,} bytes."
+
+
 def _markdown(found: sessions.Kept, *, whole: bool) -> Iterator[str]:
     facts = facts_of(found.folder, running=sessions.holder_of(found.folder) is not None)
 

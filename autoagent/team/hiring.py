@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from autoagent import __version__
 from autoagent.agent import Agent
-from autoagent.building import Parts, built, deadline
+from autoagent.building import Parts, built, carry_out
 from autoagent.configuration.places import private_folder
 from autoagent.events import Changed, Event, Limits, Noticed, Resumed, Spawned
 from autoagent.journal import Entry, Journal, load
+from autoagent.models.switching import fixed
 from autoagent.relaying import Question, Relay
 from autoagent.sessions.folders import JOURNAL
 from autoagent.state import State
@@ -102,7 +103,7 @@ class Hiring:
 
             def record(events: Sequence[Event]) -> None:
                 for entry in journal.append(events):
-                    if parts.model is office.parts.model:
+                    if parts.model is fixed(office.parts.model):
                         office.note(entry.event)
                     office.publish(entry)
 
@@ -117,9 +118,7 @@ class Hiring:
             )
             try:
                 agent.team.begin(Hiring(office, parts, worker.state))
-                with deadline(agent):
-                    for _ in agent.run():
-                        pass
+                carry_out(agent)
             finally:
                 agent.team.close()
                 worker.hash = journal.hash
@@ -147,7 +146,7 @@ class Hiring:
         secret = secrets.token_hex(16)
         words = self._office.site.words(parts, spawned, secret)
         card = parts.model.card
-        same = parts.model is self._parts.model
+        same = parts.model is fixed(self._parts.model)
         started = replace(
             above.started,
             session=f"{above.started.session.partition('/')[0]}/{worker.name}",

@@ -13,6 +13,7 @@ from autoagent.caging import cage_like, make_way_out, network_of
 from autoagent.errors import ConfigError
 from autoagent.events import Limits, Spawned
 from autoagent.model import Model
+from autoagent.models.switching import fixed
 from autoagent.reaching import LiveWeb, open_web
 from autoagent.team.acting import role_told
 from autoagent.team.role_file import Role
@@ -131,7 +132,7 @@ class Place:
         if worker.state.started and self._has_own_model(worker.spawned.role):
             name = worker.state.model
         if not name or name == parts.model.card.name:
-            return parts.model
+            return fixed(parts.model)
         session = f"{self._session}/{worker.name}"
         return stack.enter_context(self._model_of(name, session, worker.spawned.limits))
 

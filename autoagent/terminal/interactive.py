@@ -17,7 +17,9 @@ from autoagent.terminal.layout import fenced, told
 from autoagent.terminal.output import Output
 from autoagent.terminal.prompter import Prompter
 from autoagent.terminal.proposal import MOST_LINES, propose
+from autoagent.terminal.ringing import Ringing
 from autoagent.terminal.slash import Slash
+from autoagent.wishes import Wish
 from commands.cancel import Cancel
 
 _LEAVE = Answer(None)
@@ -68,15 +70,18 @@ class Terminal:
         state: State,
         cancel: Cancel,
         changes: Callable[[State], list[str]],
-        states: Callable[[], Mapping[str, State]] = dict,
+        export: Callable[[State, str], str],
+        states: Callable[[], Mapping[str, State]],
+        ringing: Ringing,
     ) -> None:
         self._out = out
         self._keyboard = keyboard
         self._prompter = Prompter(out, keyboard)
-        self._slash = Slash(out, state, changes, states)
+        self._slash = Slash(out, state, changes, export, states)
         self._state = state
         self._states = states
         self._environ = environ
+        self._ringing = ringing
         self._cancel = cancel
         self._early: list[str] = []
         self._leaving = False
@@ -133,6 +138,10 @@ class Terminal:
                 early.append(typed)
         return early + self._new_goals()
 
+    def wishes(self) -> list[Wish]:
+        wishes, self._slash.wishes = self._slash.wishes, []
+        return wishes
+
     def wants_room(self) -> bool:
         wished, self._slash.compact = self._slash.compact, False
         return wished
@@ -178,7 +187,7 @@ class Terminal:
                 undo = self._slash.undo(" ".join(rest))
                 return Answer(None, undo=undo) if undo else asked
             case _ if self._slash.obeys(typed):
-                pass
+                return self._first(asked)
             case []:
                 pass
             case [_] if len(typed) == 1:
@@ -186,6 +195,15 @@ class Terminal:
             case _:
                 return Answer(Decided(asked.step, "refuse", "feedback instead"), typed)
         return asked
+
+    def _first(self, asked: _Asked) -> Answer | _Asked:
+        """What was typed may be a wish, which comes before the command."""
+        if not self._slash.wishes:
+            return asked
+        if asked.agent:
+            told(self._out, "It counts as soon as the session's own agent goes on.")
+            return asked
+        return Answer(None, wishes=True)
 
     def _words_instead(self, asked: _Asked) -> Answer | _Asked:
         """After Ctrl-C at the question: what to say instead of an answer."""
@@ -233,8 +251,10 @@ class Terminal:
         self._keyboard.forget_wakes()
         if self._leaving:
             raise Interrupted
+        self._ringing.asks()
         with self._cancel.calling(self._keyboard.wake):
             typed = self._prompter.line(prompt)
+        self._ringing.typed()
         if typed is None and self._keyboard.hung_up:
             self._cancel.set("hangup")
         return typed

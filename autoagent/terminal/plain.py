@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from autoagent.amounts import duration, money
+from autoagent.amounts import money
+from autoagent.budget import spelled
 from autoagent.events import (
     Changed,
     Checkpointed,
@@ -15,6 +16,8 @@ from autoagent.events import (
     Fed,
     Forked,
     Inherited,
+    Limited,
+    Limits,
     Memo,
     Messaged,
     Noticed,
@@ -28,6 +31,7 @@ from autoagent.events import (
     Spawned,
     Started,
     Stopped,
+    Switched,
     Told,
     Undone,
     Verified,
@@ -40,6 +44,7 @@ from autoagent.terminal.columns import clipped
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.layout import barred, fenced, paragraph, told
 from autoagent.terminal.output import Output
+from autoagent.terminal.recap import recap
 from autoagent.terminal.recollection import recollect
 from commands.control import about_of
 
@@ -55,7 +60,8 @@ class Plain:
     `watched`: thoughts, plan and results whole, for someone who decides about each step. Else
     a line a step, and at a terminal the thought before it. `quiet`: only what ends the run.
     `verbose`: which memories were recalled, and why. `whole` gives the text of a result that
-    is to be shown as a whole; else its two ends are.
+    is to be shown as a whole; else its two ends are. `recaps`: a session that goes on is
+    told of, for somebody who comes back to it.
     """
 
     def __init__(
@@ -66,12 +72,14 @@ class Plain:
         quiet: bool = False,
         verbose: bool = False,
         whole: Callable[[Executed], str] | None = None,
+        recaps: bool = False,
     ) -> None:
         self._out = out
         self._watched = watched
         self._verbose = verbose
         self._quiet = quiet
         self._whole = whole
+        self._recaps = recaps
         self._failed = (0, "")  # the last failed attempt: of which step, and why
         self.state = State()
 
@@ -107,6 +115,10 @@ class Plain:
                 self._note(f"Steps up to {event.step} left the prompt; {by}.")
             case Changed():
                 self._changed(event)
+            case Limited(limits=limits):
+                self._note(f"At most {_listed(limits)} from now on.")
+            case Switched(model=model, window=window):
+                self._note(f"Model {model}, window {window:,} tokens, from now on.")
             case Recalled(memos=memos) if memos and self._watched:
                 self._recalled(memos)
             case Stopped():
@@ -131,19 +143,16 @@ class Plain:
     def _started(self, event: Started) -> None:
         if event.sub_agent and not self._watched:
             return  # its agent says so
-        limits = [f"{event.limits.steps} steps", f"{event.limits.tokens:,} tokens"]
-        if event.limits.cost is not None:
-            limits.insert(0, money(event.limits.cost))
-        if event.limits.time_s is not None:
-            limits.append(duration(event.limits.time_s))
-        self._note(
-            f"Model {event.model}, window {event.window:,} tokens; at most {', '.join(limits)}."
-        )
+        limits = _listed(event.limits)
+        self._note(f"Model {event.model}, window {event.window:,} tokens; at most {limits}.")
         if not event.sub_agent:
             self._note(f"Session {event.session} in {event.workspace}.")
 
     def _resumed(self) -> None:
         state = self.state
+        if self._recaps:
+            recap(self._out, state)
+            return
         self._note(f"Resumed after step {state.step}: {one_line('; '.join(state.goals), 200)}")
         if self._watched and state.pending is not None:
             paragraph(self._out, state.pending.reply.thoughts)
@@ -281,6 +290,11 @@ class Plain:
 Voices = Chorus[Plain]
 
 
+def _listed(limits: Limits) -> str:
+    """ "$3.00, 100 steps, 2,000,000 tokens"."""
+    return ", ".join(filter(None, spelled(limits).values()))
+
+
 def _came_to(event: Reported) -> str:
     """ "4 steps, $0.12, changed a.py, b.py and 3 more"."""
     steps = f"{event.steps} step{'' if event.steps == 1 else 's'}"
@@ -293,8 +307,9 @@ def _came_to(event: Reported) -> str:
 def voices(out: Output, *, watched: bool, quiet: bool = False, verbose: bool = False) -> Voices:
     """A `Plain` for each agent of a session."""
 
-    def voice(out: Output, _: str) -> Plain:
-        return Plain(out, watched=watched, quiet=quiet, verbose=verbose)
+    def voice(out: Output, agent: str) -> Plain:
+        recaps = out.is_terminal and not agent
+        return Plain(out, watched=watched, quiet=quiet, verbose=verbose, recaps=recaps)
 
     return Chorus(out, voice)
 

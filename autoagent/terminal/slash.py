@@ -7,20 +7,22 @@ from difflib import get_close_matches
 from autoagent.amounts import money
 from autoagent.approval import Undo
 from autoagent.checkpoints.objects import CheckpointFault
+from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.state import State
 from autoagent.team.reports import reckoned, rows
 from autoagent.terminal.layout import paragraph, told
+from autoagent.terminal.limiting import show_limits, wished_limit
 from autoagent.terminal.output import Output
 from autoagent.terminal.proposal import coloured
 from autoagent.terminal.receipt import cached_share, spell_time, spelled
 from autoagent.terminal.recollection import recollect
+from autoagent.wishes import NewModel, Wish
 
 _WORD = re.compile(r"/[a-z]*\Z", re.IGNORECASE)
 _HERE = (
     *("/help", "/status", "/cost", "/goal", "/plan", "/agents", "/diff", "/undo", "/memory"),
-    *("/compact", "/quit"),
+    *("/limit", "/model", "/export", "/compact", "/quit"),
 )
-_LATER = ("/model", "/limit", "/export")
 
 _MOST_LINES = 500  # of a difference
 
@@ -38,8 +40,11 @@ _HELP = (
     ("/plan", "the open plan"),
     ("/agents", "the sub-agents: what each does, and what it has cost"),
     ("/goal TEXT", "one goal more"),
+    ("/limit", "the limits; /limit steps 200 (tokens, cost, time) changes one"),
+    ("/model NAME", "the next replies come from that model of the same server"),
     ("/diff", "what this session has changed"),
     ("/undo [STEP]", "take back the newest change, or all after that step"),
+    ("/export [FILE]", "the session so far as Markdown, into a new file (ID.md)"),
     ("/memory", "which memories the prompt holds, and why"),
     ("/compact", "sum up the oldest steps now; the last ones stay whole"),
 )
@@ -47,10 +52,12 @@ _WORDS = "Anything longer goes to the agent as your words, and the command is no
 
 
 class Slash:
-    """Answers such words. What a `/goal` adds is kept in `goals` until it is fetched.
+    """Answers such words. What a `/goal` adds is kept in `goals` until it is fetched, what
+    is to be another one from now on in `wishes`.
 
     `changes` gives the lines of the session's difference, and at their end what they come to;
-    `states` where each agent of the session stands, by its name.
+    `export` writes the session into a new file and says where; `states` gives where each agent
+    of the session stands, by its name.
     """
 
     def __init__(
@@ -58,13 +65,16 @@ class Slash:
         out: Output,
         state: State,
         changes: Callable[[State], list[str]],
+        export: Callable[[State, str], str],
         states: Callable[[], Mapping[str, State]] = dict,
     ) -> None:
         self._states = states
         self._out = out
         self._state = state
         self._changes = changes
+        self._keep = export
         self.goals: list[str] = []
+        self.wishes: list[Wish] = []
         self.compact = False  # wished, and not done yet
 
     def knows(self, typed: str) -> bool:
@@ -89,8 +99,14 @@ class Slash:
                 self._plan()
             case "/goal":
                 self._goal(rest.strip())
+            case "/limit":
+                self._limit(rest.strip())
+            case "/model":
+                self._model(rest.strip())
             case "/diff":
                 self._diff()
+            case "/export":
+                self._export(rest.strip())
             case "/memory":
                 self._memory()
             case "/compact":
@@ -146,6 +162,30 @@ class Slash:
         self.goals.append(text)
         told(self._out, "The agent gets it with its next prompt.")
 
+    def _limit(self, text: str) -> None:
+        if not text:
+            show_limits(self._out, self._state, self._whole())
+            return
+        try:
+            self.wishes.append(wished_limit(text, self._state, self._whole()))
+        except ConfigError as error:
+            told(self._out, str(error))
+
+    def _model(self, name: str) -> None:
+        state = self._state
+        if not name or " " in name:
+            told(self._out, f"It is {state.model}; write another one behind it: /model NAME")
+        elif name == state.model:
+            told(self._out, f"It is {name} already.")
+        else:
+            self.wishes.append(NewModel(name))
+
+    def _export(self, target: str) -> None:
+        try:
+            told(self._out, self._keep(self._state, target))
+        except AutoAgentError as error:
+            told(self._out, str(error), "magenta")
+
     def _diff(self) -> None:
         try:
             lines = self._changes(self._state)
@@ -179,9 +219,6 @@ def _cost(state: State, whole: State) -> str:
 
 
 def _unknown(word: str) -> str:
-    near = get_close_matches(word, [*_HERE, *_LATER], 1)
-    if word in _LATER:
-        return f"{word} doesn't work yet. There are: {' '.join(_HERE)}"
-    if near and near[0] in _HERE:
+    if near := get_close_matches(word, _HERE, 1):
         return f"There is no {word}; did you mean {near[0]}?"
     return f"There is no {word}. There are: {' '.join(_HERE)}"

@@ -1,0 +1,55 @@
+"""`--resume` at a terminal: where the session stood, in five lines at most."""
+
+import json
+from pathlib import Path
+
+from tests.program import says
+from tests.screens import ASKS, DONE, WRITE, at_terminal
+from tests.teams import Troupe
+
+_BEGINS = "Resumed after step "
+
+
+def _between(text: str, begin: str) -> list[str]:
+    return [begin + line if n == 0 else line for n, line in enumerate(text.split("\r\n"))]
+
+
+def test_who_comes_back_reads_where_it_stood_in_five_lines(tmp_path: Path) -> None:
+    """However long each thing is: a line each, within the screen."""
+    plan = {"plan": ["look", "mend\nall"], "thoughts": "I think " + "long " * 60}
+    long = json.dumps(plan | {"command": json.loads(WRITE)["command"]})
+    with at_terminal(tmp_path, [WRITE, long], "Write\x07 it down") as screen:
+        screen.answers(ASKS, "y")
+        screen.answers(ASKS, "q")
+        assert screen.ends() == 130
+    with at_terminal(tmp_path, [DONE], "--resume", "--max-steps", "9") as screen:
+        screen.shows(_BEGINS)
+        lines = _between(screen.shows("Cage: "), _BEGINS)
+        screen.answers(ASKS, "y")
+
+        assert lines[:4] == [
+            "Resumed after step 2: Write\\x07 it down",
+            "Plan: look; mend all",
+            "Last thought: I think" + " long" * 11 + " l…",
+            "Last done: write_file a.txt: new, 1 line, 5 bytes",
+        ]
+        assert lines[4].startswith("Used so far: $0.00") and "; left: $3.00, 7 steps" in lines[4]
+        assert lines[5:] == [""]
+        assert screen.ends() == 0
+
+
+def test_who_comes_back_reads_which_sub_agents_go_on(tmp_path: Path) -> None:
+    """They are at work at once, and cost."""
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[says("start_agent", name="a", task="a"), says("wait_for_agents"), DONE],
+        a=[WRITE, DONE],
+    )
+    asks = "a: Run it? y/n/e/d/s/q/?, a = every write_file: "
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        screen.answers(asks, "q")
+        assert screen.ends() == 130
+    with at_terminal(tmp_path, [troupe.answer] * 8, "--resume") as screen:
+        screen.shows("Used so far: ", "; at work: a\r\n")
+        screen.answers(asks, "q")
+        assert screen.ends() == 130
