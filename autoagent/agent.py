@@ -140,11 +140,13 @@ class Agent:
 
     def _think(self) -> Turn:
         state, step = self.state, self.state.step + 1
+        # Before memories are looked for: what leaves with a cut, they may bring back.
+        if self.person is not None and self.person.wants_room():
+            yield from self.caller.compact()
+        yield from self.caller.make_room()
         if self.remembering is not None and self.state.refusals == 0:
             yield from self.remembering.recall(step)
         yield [*self._warnings(), *self.runner.others(state.noticed)]
-        if self.person is not None and self.person.wants_room():
-            yield from self.caller.compact()
         completion, usage = yield from self.caller.completion(step)
         event = read(step, completion, usage, self.holds_secret)
         yield [event]

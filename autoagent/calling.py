@@ -117,7 +117,7 @@ class Caller:
         """
         attempt, cuts, failing_since = 1, 0, 0.0
         while True:
-            yield from self._make_room()
+            yield from self.make_room()
             reserved = self._reserved(step)
             yield [reserved]
             try:
@@ -177,22 +177,27 @@ class Caller:
             elapsed_s=self.elapsed_s,
         )
 
-    def _make_room(self) -> Events:
-        """Cut the history when prompt and completion don't fit the window together.
-
-        Beside a long opening the completion gets a third of what it leaves: to make room for
-        all of it would take a cut at every step.
-        """
+    def make_room(self) -> Events:
+        """Cut the history when prompt and completion don't fit the window together."""
         state = self._state
-        left = self._usable - history.standing(state, self._count)
-        wanted = min(self.cap, max(left // 3, budget.SMALLEST_COMPLETION))
-        while (size := history.size(state, self._count)) + wanted > self._usable:
+        while self.spare < 0:
             cut = history.cut(state, self._count)
             if cut is None:
                 break
             yield [(yield from self._summed_up(cut))]
-        if self._usable - size < budget.SMALLEST_COMPLETION:
+        if self._usable - history.size(state, self._count) < budget.SMALLEST_COMPLETION:
             raise Ended(self._no_room(state.window))
+
+    @property
+    def spare(self) -> int:
+        """Tokens that the prompt may still grow by before a cut; less than 0 when one is due.
+
+        Beside a long opening the completion gets a third of what it leaves: to make room for
+        all of it would take a cut at every step.
+        """
+        left = self._usable - history.standing(self._state, self._count)
+        wanted = min(self.cap, max(left // 3, budget.SMALLEST_COMPLETION))
+        return self._usable - wanted - history.size(self._state, self._count)
 
     def compact(self) -> Events:
         """Cut all but the last steps, at a person's wish."""

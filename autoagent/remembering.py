@@ -49,7 +49,7 @@ class Remembering:
         memory.keep(due, vectors)
         self.runner.remember(memory)
         query = " ".join([*said, words_of(last)]) if last else about
-        memos = memory.nearest(query, vectors.get(about), state)
+        memos = memory.nearest(query, vectors.get(about), state, self.caller.spare)
         if memos or usage:
             yield [Recalled(step, tuple(memos), usage)]
 

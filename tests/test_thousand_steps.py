@@ -85,7 +85,7 @@ def test_a_late_step_costs_what_an_early_one_of_its_size_did(runs: Played) -> No
 
 def test_what_was_learned_early_is_in_the_prompt_when_it_is_asked_for(runs: Played) -> None:
     """In other words, by `recall`: nearly all (16 of 16). By itself, after a thought in passing:
-    half at least (13), for it competes with work that is much alike. Without memory hardly any:
+    half at least (10), for it competes with work that is much alike. Without memory hardly any:
     the digest tells of the newest commands that failed, `remember` among them."""
     spoken = script(STEPS, FACTS)
 

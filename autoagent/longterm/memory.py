@@ -221,12 +221,15 @@ class LongTerm:
             source = "web" if is_web(hit.memory.source) else source
         return Recollection("\n".join(lines), source)
 
-    def nearest(self, query: str, vector: Sequence[float] | None, state: State) -> list[Memo]:
-        """Of the ten nearest memories those that aren't in the window yet and have room."""
+    def nearest(
+        self, query: str, vector: Sequence[float] | None, state: State, spare: int
+    ) -> list[Memo]:
+        """Of the ten nearest memories those that aren't in the window yet and have room, `spare`
+        tokens at most: what is only near makes nothing else leave."""
         in_window = [p.text for p in state.parts if p.kind == "memories"]
         free = state.window * WINDOW_SHARE - sum(map(self._count, in_window))
         # Steps of one run are much alike: the first few after a cut would take it all.
-        room = free * STEP_SHARE / WINDOW_SHARE
+        room = min(free * STEP_SHARE / WINDOW_SHARE, spare / state.calibration)
         memos: list[Memo] = []
         for hit in self._nearest(query, vector, asked=False):
             if hit.memory.id in state.recalled:
