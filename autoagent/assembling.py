@@ -14,6 +14,7 @@ from autoagent.configuration.places import private_folder
 from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError, StateError
+from autoagent.glimpse import Glimpsed
 from autoagent.longterm.memory import LongTerm
 from autoagent.model import Model
 from autoagent.models.choosing import Chosen
@@ -48,6 +49,7 @@ class Inputs:
     given: tuple[CommandSpec, ...] = ()  # commands of the calling program
     cancel: Cancel = field(default_factory=Cancel)
     role: "Role | None" = None
+    glimpsed: Glimpsed | None = None
 
 
 def assembled(
@@ -139,6 +141,7 @@ def assembled(
         way=way,
         web=web,
         read_only=read_only,
+        glimpsed=inputs.glimpsed,
     )
     return parts, notices
 

@@ -13,6 +13,7 @@ from autoagent.configuration.secrets import Redactor
 from autoagent.digesting import Digester
 from autoagent.ending import Proof
 from autoagent.events import Event, Limited
+from autoagent.glimpse import Glimpse, Glimpsed
 from autoagent.inbox import INBOX, Inbox
 from autoagent.longterm.memory import LongTerm
 from autoagent.model import Model
@@ -59,6 +60,7 @@ class Parts:
     fast: Model | None = None  # sums up what leaves the prompt
     web: "LiveWeb | None" = None
     read_only: bool = False  # its programs may change no file
+    glimpsed: Glimpsed | None = None  # the session's own agent's only
 
 
 def built(
@@ -77,6 +79,7 @@ def built(
     results = ResultFiles(folder / "results", state.taint.source_of)
     if parts.web is not None:
         parts.web.attend(state)
+    hear = _heard(parts.glimpsed, state)
     context = Context(
         workspace=parts.workspace,
         cage=parts.cage,
@@ -88,6 +91,7 @@ def built(
         ask=person.ask if person else None,
         seen=_seen(folder / "seen", state, parts.page),
         web=parts.web,
+        hear=hear,
     )
     digester = Digester(parts.fast, parts.count, clean) if parts.fast else None
     caller = Caller(
@@ -98,6 +102,7 @@ def built(
         parts.patience,
         digester=digester,
         purse=purse,
+        glimpsed=parts.glimpsed,
     )
     keeping = (parts.keeper, parts.page, parts.way, parts.web, state.secret)
     runner = Runner(context, results, parts.count, clean, *keeping)
@@ -115,13 +120,20 @@ def built(
         catalogue=parts.catalogue,
         runner=runner,
         remembering=remembering,
-        proof=Proof(state.verify, parts.cage, parts.cancel, timeout_s, clean),
+        proof=Proof(state.verify, parts.cage, parts.cancel, timeout_s, clean, hear),
         cancel=parts.cancel,
         person=person,
         inbox=inbox,
         holds_secret=parts.redactor.holds,
         team=Team(*own, link),
     )
+
+
+def _heard(glimpsed: Glimpsed | None, state: State) -> Callable[[str], None] | None:
+    """What takes the output of the step that runs; None where nobody looks."""
+    if glimpsed is None:
+        return None
+    return lambda text: glimpsed(Glimpse("output", state.step, text))
 
 
 def _seen(copies: Path, state: State, page: "Page") -> Seen:

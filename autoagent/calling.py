@@ -20,6 +20,7 @@ from autoagent.events import (
     Stopped,
     Switched,
 )
+from autoagent.glimpse import Glimpse, Glimpsed
 from autoagent.model import (
     Cancelled,
     Completion,
@@ -70,7 +71,10 @@ class Patience:
 
 
 class Caller:
-    """Makes the calls of one session: reserved, bounded, each attempt an event."""
+    """Makes the calls of one session: reserved, bounded, each attempt an event.
+
+    `glimpsed` takes the pieces of a step's answer, attempt by attempt, before there is one.
+    """
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class Caller:
         clock: Callable[[], float] = time.monotonic,
         digester: Digester | None = None,
         purse: Purse | None = None,
+        glimpsed: Glimpsed | None = None,
     ) -> None:
         self._state = state
         self._model = model
@@ -90,6 +95,7 @@ class Caller:
         self._patience = patience or Patience()
         self._clock = clock
         self._digester = digester
+        self._glimpsed = glimpsed
         self.purse = purse or Purse(state)
         self._began = clock()
         self._elapsed_before_s = state.spent.elapsed_s
@@ -126,6 +132,7 @@ class Caller:
                     cap=reserved.completion,
                     cancel=self._cancel,
                     format=self._state.format,
+                    hear=self._heard(step),
                 )
                 return completion, self._usage(reserved, completion)
             except TooLong as fault:
@@ -144,6 +151,14 @@ class Caller:
                 attempt += 1
             if self._cancel.reason is not None:
                 raise Cancelled("cancelled")
+
+    def _heard(self, step: int) -> Callable[[str], None] | None:
+        """What takes the pieces of an attempt that begins now; None where nobody looks."""
+        glimpsed = self._glimpsed
+        if glimpsed is None:
+            return None
+        glimpsed(Glimpse("thinking", step, ""))
+        return lambda piece: glimpsed(Glimpse("reply", step, piece))
 
     def _reserved(self, step: int) -> Reserved:
         prompt = history.size(self._state, self._count)

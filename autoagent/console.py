@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING
 
 from autoagent import sessions
 from autoagent.answer_schema import read_schema
+from autoagent.asking import after_trust, trust_question, with_way
 from autoagent.citing import with_sources
-from autoagent.configuration import places, trust
+from autoagent.configuration import places
 from autoagent.configuration import settings as setting
+from autoagent.configuration.places import private_folder
 from autoagent.configuration.settings import Settings
 from autoagent.configuration.values import from_text
 from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.events import SCHEMA_VERSION, Stopped
 from autoagent.outlets import Outlets
+from autoagent.relaying import Question
 from autoagent.state import State
-from autoagent.terminal.escape import escaped
-from autoagent.terminal.keyboard import Keyboard
+from autoagent.terminal.bar import bar
+from autoagent.terminal.desk import Desk, line_desk, live_desk, lives
 from autoagent.terminal.output import Output, standard_error
 from autoagent.terminal.plain import Voices, states_of, voices
-from autoagent.terminal.prompter import Prompter
 from autoagent.terminal.ringing import Ringing
 from autoagent.terminal.signals import Signals
 from autoagent.terminal.standard_output import StandardOutput
@@ -35,12 +37,12 @@ from autoagent.uncollected import uncollected
 from commands.cancel import Cancel
 
 if TYPE_CHECKING:
+    from autoagent.answer_schema import Schema
     from autoagent.assembling import Inputs
     from autoagent.session import Session
     from autoagent.terminal.interactive import Terminal
 
 _SILENCE_S = 300.0
-_NAMED = 8  # roles in a question
 _LARGEST_INPUT = 10_000_000  # bytes
 
 
@@ -119,8 +121,6 @@ def _run(
     outlets: Outlets,
 ) -> int:
     out = standard_error(settings.color, environ, plain=settings.plain)
-    keyboard = Keyboard()
-    prompter = Prompter(out, keyboard)
     at_terminal = _at_terminal(out) and not settings.reads_stdin
     if settings.interactive and not at_terminal:
         raise ConfigError("--interactive needs a terminal on standard input, output and error.")
@@ -130,27 +130,45 @@ def _run(
         raise ConfigError("--ai-settings goes with a new session; give this one a --goal.")
     one_shot = settings.one_shot or settings.continuous or not at_terminal
     attended = settings.interactive or not one_shot
-    if attended and (question := _trust_question(settings)):
-        settings = _after_trust(given, environ, settings, prompter, question)
-        outlets.open(settings)
-    led = settings.api_key or settings.base_url or (found and found.session.started.base_url)
-    if not led and at_terminal and not settings.one_shot and not environ.get("CI"):
-        settings = _with_way(given, environ, settings, out, prompter)
-        outlets.open(settings)
-    schema = read_schema(settings.answer_schema) if settings.answer_schema else None
-    context = _standard_input(out) if settings.reads_stdin else ""
-    goals = list(settings.goals)
-    if not goals and found is None:
-        goals = prompter.goals() if at_terminal else []
-        if not goals:
-            raise ConfigError('There is no goal. Say what is to be reached: --goal "…".')
+    asks_goals = at_terminal and found is None and not settings.goals
+    with _desk(settings, environ, out, live=at_terminal and (attended or asks_goals)) as desk:
+        if attended and (question := trust_question(settings)):
+            settings = after_trust(given, environ, settings, desk.prompter, question)
+            outlets.open(settings)
+        led = settings.api_key or settings.base_url or (found and found.session.started.base_url)
+        if not led and at_terminal and not settings.one_shot and not environ.get("CI"):
+            settings = with_way(given, environ, settings, desk.out, desk.prompter)
+            outlets.open(settings)
+        schema = read_schema(settings.answer_schema) if settings.answer_schema else None
+        context = _standard_input(out) if settings.reads_stdin else ""
+        goals = list(settings.goals)
+        if not goals and found is None:
+            goals = desk.prompter.goals() if at_terminal else []
+            if not goals:
+                raise ConfigError('There is no goal. Say what is to be reached: --goal "…".')
+        if not attended:
+            desk.close()
+            desk = line_desk(out)
+        return _begin(settings, environ, desk, attended, (goals, context, schema), found, outlets)
 
+
+def _begin(
+    settings: Settings,
+    environ: Mapping[str, str],
+    desk: Desk,
+    attended: bool,
+    given: tuple[list[str], str, "Schema | None"],
+    found: _Earlier | None,
+    outlets: Outlets,
+) -> int:
+    out = desk.out
+    goals, context, schema = given
     _make_room(settings, found, out)
     from autoagent.assembling import Inputs
 
     if not settings.quiet:
         out.status("starting…")
-    inputs = Inputs(settings, environ, attended, context, schema)
+    inputs = Inputs(settings, environ, attended, context, schema, glimpsed=desk.glimpsed)
     verbose = settings.verbose
     view = voices(out, watched=attended or verbose, quiet=settings.quiet, verbose=verbose)
     ringing = Ringing(out, settings.bell, environ)
@@ -158,11 +176,13 @@ def _run(
     if attended:
         from autoagent.terminal.interactive import Terminal
 
-        changes = partial(_changes, settings)
-        states = partial(states_of, view)
-        state = view.main.state
-        asks = (changes, partial(_export, settings), states, ringing)
-        person = Terminal(out, keyboard, environ, state, inputs.cancel, *asks)
+        person = Terminal(
+            *(out, desk.keys, desk.prompter, environ, view.main.state, inputs.cancel),
+            changes=partial(_changes, settings),
+            export=partial(_export, settings),
+            states=partial(states_of, view),
+            ringing=ringing,
+        )
     # From here on there is something to end in order.
     with Signals(inputs.cancel, person.leave if person else lambda: None):
         try:
@@ -170,9 +190,21 @@ def _run(
                 session = _begun(inputs, goals, found)
         finally:
             out.write("")  # ends the passing line
-        code = _follow(session, [view, *outlets.views(out)], person, settings, out, outlets)
+        code = _follow(session, [view, *outlets.views(out)], person, settings, desk, outlets)
     ringing.ends()
     return code
+
+
+def _desk(settings: Settings, environ: Mapping[str, str], out: Output, *, live: bool) -> Desk:
+    """Where the person sits; `live`: they are to be asked, or watch."""
+    if not (live and settings.output_format == "text" and lives(out, environ)):
+        return line_desk(out)
+    from autoagent.configuration.secrets import Redactor
+    from autoagent.terminal.slash import WORDS
+
+    private_folder(settings.places.state)
+    history = settings.places.state / "history"
+    return live_desk(out, environ, history, WORDS, Redactor(settings.secrets).clean)
 
 
 def _begun(inputs: "Inputs", goals: list[str], found: _Earlier | None) -> "Session":
@@ -222,7 +254,7 @@ def _follow(
     views: list[Voices],
     person: "Terminal | None",
     settings: Settings,
-    out: Output,
+    desk: Desk,
     outlets: Outlets,
 ) -> int:
     """Show the run to its end, answer its questions, give its answer and receipt."""
@@ -230,17 +262,23 @@ def _follow(
     from autoagent.sessions.tree import entries_of
     from autoagent.terminal.receipt import receipt, result_object
 
+    out = desk.out
     results = StandardOutput(session.cancel)
     for view, entry in product(views, entries_of(session.folder) if session.past else ()):
         view.of(entry.agent).state.apply(entry.event)
     state = views[0].main.state
+    streams = settings.output_format == "stream-json"
     try:
-        _show(session, views, person, results if settings.output_format == "stream-json" else None)
+        if person is not None:
+            attended = Question(lambda _: person.look())
+            desk.when_typed(lambda: session.interject(attended))
+        _show(session, views, person, out, results if streams else None)
         note_end(state, session.journal)
     except AutoAgentError as error:
         # Not in the journal, which may be what failed.
         elapsed_s = state.spent.elapsed_s
         state.apply(Stopped("error", error.exit_code, str(error), None, error.go_on, elapsed_s))
+    desk.close()
     stopped = state.stopped
     assert stopped is not None
     result = result_object(state, session.journal.hash)
@@ -269,65 +307,24 @@ def _show(
     session: "Session",
     views: list[Voices],
     person: "Terminal | None",
+    out: Output,
     results: StandardOutput | None,
 ) -> None:
     from autoagent.journal import Entry
 
+    began = time.monotonic() - views[0].main.state.spent.elapsed_s
     with session:
         for item in session.items():
             if isinstance(item, Entry):
                 for view in views:
                     view.of(item.agent).show(item.event)
+                out.bar(bar(views[0].main.state, states_of(views[0]), began))
                 if results is not None:
                     results.line(item.to_dict())
             else:
                 if person is not None:
                     person.agent = item.agent
                 item.reply(item.put(person) if person else None)
-
-
-def _trust_question(settings: Settings) -> str:
-    """What is asked about files of this folder that nobody trusted as they are; "": nothing."""
-    roles = trust.roles(settings.places, settings.workspace).untrusted
-    more = f" and {len(roles) - _NAMED} more" if len(roles) > _NAMED else ""
-    has = [f"{' and '.join(settings.untrusted)} with settings"] if settings.untrusted else []
-    has += [f"roles ({', '.join(roles[:_NAMED])}{more})"] if roles else []
-    whole = " and ".join(has)
-    return f"{settings.workspace} has {whole}. Do you trust this folder?" if has else ""
-
-
-def _after_trust(
-    given: argparse.Namespace,
-    environ: Mapping[str, str],
-    settings: Settings,
-    prompter: Prompter,
-    question: str,
-) -> Settings:
-    """Ask once whether this folder's settings and roles count; the answer yes is kept."""
-    if not prompter.agrees(escaped(question)):
-        return settings
-    trust.grant(settings.places, settings.workspace)
-    return setting.load(given, environ, cwd=Path.cwd())
-
-
-def _with_way(
-    given: argparse.Namespace,
-    environ: Mapping[str, str],
-    settings: Settings,
-    out: Output,
-    prompter: Prompter,
-) -> Settings:
-    """Where there is no way to a model, the person is asked for one; NoWay when they leave."""
-    from autoagent.models.choosing import NoWay, address
-
-    try:
-        address(settings)
-    except NoWay as none:
-        from autoagent.setting_up import set_up
-
-        set_up(settings, none, out, prompter)
-        return setting.load(given, environ, cwd=Path.cwd())
-    return settings
 
 
 def _standard_input(out: Output) -> str:

@@ -31,6 +31,7 @@ class Proof:
     cancel: Cancel
     timeout_s: float
     clean: Callable[[str], str]
+    hear: Callable[[str], None] | None = None  # what they print, as it comes
 
     def checks(self, step: int) -> Iterator[Verified | Noticed]:
         """Run one after the other; the caller stops at the first that fails.
@@ -40,7 +41,9 @@ class Proof:
         for line in self.command_lines:
             argv = ["bash", "-c", line]
             try:
-                done = self.cage.run(argv, timeout_s=self.timeout_s, cancel=self.cancel)
+                done = self.cage.run(
+                    argv, timeout_s=self.timeout_s, cancel=self.cancel, hear=self.hear
+                )
             except CommandError as fault:  # of the cage: nothing was proven
                 yield Verified(step, line, NOT_RUNNABLE[0], self.clean(str(fault)))
                 continue

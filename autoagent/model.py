@@ -1,6 +1,6 @@
 """What the agent asks of a model, and what it gets back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -146,9 +146,19 @@ class Model(Protocol):
         ...
 
     def complete(
-        self, messages: Sequence[Message], *, cap: int, cancel: Cancel, format: Format = "text"
+        self,
+        messages: Sequence[Message],
+        *,
+        cap: int,
+        cancel: Cancel,
+        format: Format = "text",
+        hear: Callable[[str], None] | None = None,
     ) -> Completion:
-        """One completion of at most `cap` tokens; a `ModelFault` when it fails."""
+        """One completion of at most `cap` tokens; a `ModelFault` when it fails.
+
+        `hear` is given each visible piece of its text as it comes, in any thread; joined, the
+        pieces are the text. It must return at once and not raise: nothing catches that.
+        """
         ...
 
     def embed(self, texts: Sequence[str], *, cancel: Cancel) -> Embedded | None:

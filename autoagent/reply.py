@@ -9,6 +9,7 @@ from typing import Any, Literal
 from autoagent.replies.blocks import OPENING, as_blocks, filled, misplaced, read_tail
 from autoagent.replies.refusal import ReplyError, excerpt, shown, unreadable
 from autoagent.replies.repaired import repaired
+from autoagent.replies.signs import FINAL, THINKING, THOUGHT
 from autoagent.replies.tolerant import DEEPEST, Path, Reading, read_tolerantly
 from autoagent.strict_json import STRICT, compact
 
@@ -55,12 +56,9 @@ _MOST_OTHERS = 100
 _LONGEST = 1_000_000
 """Characters of an object that isn't strict JSON; more than a model writes, a second to read."""
 
-_TAG = "(?:think|thinking|thought|reasoning|analysis|reflection|scratchpad)"
 _TOKEN = re.compile(
     rf"""(?P<object>\{{\s*["'“‘}}/#])|"""
-    rf"(?P<thinking>(?i:<{_TAG}>|\[THINK\])|<\|channel\|>(?:analysis|commentary))|"
-    rf"(?P<thought>(?i:</{_TAG}>|\[/THINK\])|<\|channel\|>final)|"
-    rf"(?P<block>{OPENING.pattern})",
+    rf"{THINKING}|{THOUGHT}|(?P<block>{OPENING.pattern})",
     re.MULTILINE,
 )
 _INSIDE = re.compile(r"""(?:["'”’]\s*:|["'”’}\]0-9]\s*,|[\[{])\Z""")
@@ -190,7 +188,7 @@ def _was_thought(text: str, found: _Found) -> bool:
 def _behind_thinking(text: str, opening: re.Match[str]) -> int:
     """Where the thinking ends that begins there; what stands in it never runs."""
     if opening.group().startswith("<|"):
-        at = text.find("<|channel|>final", opening.end())
+        at = text.find(FINAL, opening.end())
         if at >= 0:
             return at
     else:

@@ -1,6 +1,6 @@
 """A model that plays a script, for the demonstration and for tests."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 from autoagent.model import (
@@ -36,15 +36,23 @@ class Scripted:
         return ModelCard("scripted", window=self._window)
 
     def complete(
-        self, messages: Sequence[Message], *, cap: int, cancel: Cancel, format: Format = "text"
+        self,
+        messages: Sequence[Message],
+        *,
+        cap: int,
+        cancel: Cancel,
+        format: Format = "text",
+        hear: Callable[[str], None] | None = None,
     ) -> Completion:
-        """The next text; Rejected when there is none left."""
+        """The next text, heard in one piece; Rejected when there is none left."""
         if cancel.reason is not None:
             raise Cancelled("cancelled")
         self.prompts.append(tuple(messages))
         if len(self.prompts) > len(self._answers):
             raise Rejected("The script has no more answers.")
         text = self._answers[len(self.prompts) - 1]
+        if hear is not None:
+            hear(text)
         prompt = sum(estimate(message.content) for message in messages)
         usage = Usage(prompt, estimate(text), cost=0.0, estimated=True)
         finish: Finish = "length" if usage.completion > cap else "stop"

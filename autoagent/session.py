@@ -94,6 +94,10 @@ class Session:
             yield item
         self._ended = True
 
+    def interject(self, question: Question) -> None:
+        """Have something done by whoever takes the items, in its turn; from any thread."""
+        self._queue.put(question)
+
     def _drain(self) -> None:
         """Leave whatever is asked, so that the thread can end."""
         while (item := self._queue.get()) is not None:

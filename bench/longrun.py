@@ -16,7 +16,7 @@ Answers cost the same in every layout and are left out. About two minutes; nothi
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import accumulate, count
@@ -76,7 +76,13 @@ class Mind:
         self.bill = Bill()
 
     def complete(
-        self, messages: Sequence[Message], *, cap: int, cancel: Cancel, format: Format = "text"
+        self,
+        messages: Sequence[Message],
+        *,
+        cap: int,
+        cancel: Cancel,
+        format: Format = "text",
+        hear: Callable[[str], None] | None = None,
     ) -> Completion:
         sized = [(m, estimate(m.content) + MESSAGE_OVERHEAD) for m in messages]
         pairs = zip(sized, self._last, strict=False)

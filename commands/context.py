@@ -60,8 +60,13 @@ class Cage(Protocol):
         timeout_s: float,
         cancel: Cancel,
         stdin: bytes = b"",
+        hear: Callable[[str], None] | None = None,
     ) -> Finished:
-        """Run argv in the workspace to its end; never raises for what the program does."""
+        """Run argv in the workspace to its end; never raises for what the program does.
+
+        `hear` is given what comes of both its outputs, as UTF-8, in the order in which it is
+        read; it must return at once and not raise.
+        """
         ...
 
     @property
@@ -131,3 +136,4 @@ class Context:
     ask: Callable[[str], str] | None  # puts a question to the person; None when there is none
     seen: Seen = field(default_factory=Seen)
     web: "Web | None" = None  # None: it is switched off
+    hear: Callable[[str], None] | None = None  # what a program prints, as it comes

@@ -118,7 +118,9 @@ def _encoded(text: str) -> bytes:
 def _run(context: Context, argv: list[str], stdin: bytes, timeout_s: float | None) -> Result:
     wanted = context.command_timeout_s if timeout_s is None else timeout_s
     limit = wanted if 1 <= wanted <= LONGEST_S else 1.0 if wanted < 1 else LONGEST_S
-    done = context.cage.run(argv, timeout_s=limit, cancel=context.cancel, stdin=stdin)
+    done = context.cage.run(
+        argv, timeout_s=limit, cancel=context.cancel, stdin=stdin, hear=context.hear
+    )
     ok = done.exit == 0 and not done.stopped
     stderr = as_text(done.stderr)
     shown = without_overwritten(stderr)

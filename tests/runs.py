@@ -16,6 +16,7 @@ from autoagent.calling import Patience
 from autoagent.checkpoints.keeping import open_keeper
 from autoagent.configuration.secrets import Redactor
 from autoagent.events import Event, Limits, Resumed, Started
+from autoagent.glimpse import Glimpsed
 from autoagent.inbox import INBOX, Inbox
 from autoagent.journal import Disk, Journal, load
 from autoagent.longterm.memory import LongTerm
@@ -82,6 +83,7 @@ class Mind:
         self.prompts: list[tuple[Message, ...]] = []
         self.formats: list[Format] = []
         self.caps: list[int] = []
+        self.is_heard: list[bool] = []
         self.embedded: list[str] = []
 
     @property
@@ -89,14 +91,23 @@ class Mind:
         return self._vector_of is not None
 
     def complete(
-        self, messages: Sequence[Message], *, cap: int, cancel: Cancel, format: Format = "text"
+        self,
+        messages: Sequence[Message],
+        *,
+        cap: int,
+        cancel: Cancel,
+        format: Format = "text",
+        hear: Callable[[str], None] | None = None,
     ) -> Completion:
         self.prompts.append(tuple(messages))
         self.formats.append(format)
         self.caps.append(cap)
+        self.is_heard.append(hear is not None)
         answer = next(self._answers, Rejected("The script has no more answers."))
         if isinstance(answer, ModelFault):
             raise answer
+        if hear is not None:
+            hear(answer.text if isinstance(answer, Completion) else answer)
         if isinstance(answer, Completion):
             return answer
         prompt = sum(estimate(message.content) for message in messages)
@@ -146,6 +157,7 @@ class Run:
         secrets: Mapping[str, str] | None = None,
         fast: Model | None = None,
         web: LiveWeb | None = None,
+        glimpsed: Glimpsed | None = None,
     ) -> None:
         self.workspace = folder / "workspace"
         self.folder = folder / session
@@ -197,6 +209,7 @@ class Run:
         self._patience = patience
         self._fast = fast
         self._web = web
+        self._glimpsed = glimpsed
         self._redactor = Redactor(secrets or {})
 
     def __iter__(self) -> Iterator[Event]:
@@ -248,6 +261,7 @@ class Run:
             keeper=self.keeper,
             fast=self._fast,
             web=self._web,
+            glimpsed=self._glimpsed,
         )
         common = Common(Slots(1), Flag(), self.cancel)
         return built(parts, self.folder, self.state, self._record, common, person=self._person)

@@ -14,7 +14,7 @@ from tests.program import Program, says
 
 LIMIT_S = 30.0
 _USUAL = {
-    "TERM": "xterm",
+    "TERM": "dumb",
     "NO_COLOR": "1",
     "AUTOAGENT_MEMORY": "none",
     "AUTOAGENT_WINDOW": "32000",

@@ -61,10 +61,15 @@ def test_a_terminal_that_can_do_nothing_is_sent_no_bell() -> None:
 def test_always_rings_at_a_question_and_at_the_end_and_auto_not_so_soon(tmp_path: Path) -> None:
     """Through the setting, with the real program."""
     for wish, rung in (("always", True), ("auto", False)):
-        with at_terminal(tmp_path, [WRITE, DONE], "Write", AUTOAGENT_BELL=wish) as screen:
+        with at_terminal(
+            *(tmp_path, [WRITE, DONE], "Write"),
+            TERM="xterm",
+            PYTHONIOENCODING="ascii",  # by lines, not by the live screen
+            AUTOAGENT_BELL=wish,
+        ) as screen:
             before = screen.shows(ASKS)
             screen.child.sendline("y")
-            after = screen.shows("autoagent --resume ", "'…'\r\n")
+            after = screen.shows("autoagent --resume ", "'...'\r\n")
             assert screen.ends() == 0
 
             assert ("\a" in before, "\a" in after + str(screen.child.before)) == (rung, rung)

@@ -30,7 +30,7 @@ def test_who_comes_back_reads_where_it_stood_in_five_lines(tmp_path: Path) -> No
         assert lines[:4] == [
             "Resumed after step 2: Write\\x07 it down",
             "Plan: look; mend all",
-            "Last thought: I think" + " long" * 11 + " l…",
+            "Last thought: I think" + " long" * 11 + " l...",
             "Last done: write_file a.txt: new, 1 line, 5 bytes",
         ]
         assert lines[4].startswith("Used so far: $0.00") and "; left: $3.00, 7 steps" in lines[4]

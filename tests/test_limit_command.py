@@ -1,7 +1,7 @@
 """`/limit`: one limit of a running session is raised or lowered, and everything follows it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autoagent.events import Limited, Limits, Noticed, Stopped
@@ -31,10 +31,16 @@ class Patient(Mind):
         self._seconds = seconds
 
     def complete(
-        self, messages: Sequence[Message], *, cap: int, cancel: Cancel, format: Format = "text"
+        self,
+        messages: Sequence[Message],
+        *,
+        cap: int,
+        cancel: Cancel,
+        format: Format = "text",
+        hear: Callable[[str], None] | None = None,
     ) -> Completion:
         cancel.wait(self._seconds)
-        return super().complete(messages, cap=cap, cancel=cancel, format=format)
+        return super().complete(messages, cap=cap, cancel=cancel, format=format, hear=hear)
 
 
 def _events(screen: Screen, kind: str) -> list[dict[str, object]]:

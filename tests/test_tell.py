@@ -38,11 +38,17 @@ class Interrupted(Mind):
         self._then = then
 
     def complete(
-        self, messages: Sequence[Message], *, cap: int, cancel: Cancel, format: Format = "text"
+        self,
+        messages: Sequence[Message],
+        *,
+        cap: int,
+        cancel: Cancel,
+        format: Format = "text",
+        hear: Callable[[str], None] | None = None,
     ) -> Completion:
         if len(self.prompts) + 1 == self._number:
             self._then()
-        return super().complete(messages, cap=cap, cancel=cancel, format=format)
+        return super().complete(messages, cap=cap, cancel=cancel, format=format, hear=hear)
 
 
 def test_what_is_told_stands_in_the_next_prompt_in_order_and_leaves_the_folder(

@@ -151,7 +151,7 @@ def test_what_is_typed_before_the_question_is_no_answer(tmp_path: Path) -> None:
     silent = Event()
     replies: list[Scripted] = [Answer(WRITE, hold=silent), DONE]
     with at_terminal(tmp_path, replies, "Write") as screen:
-        screen.shows("step 1: thinking…")
+        screen.shows("step 1: thinking...")
         screen.child.send("yes\ny")
         screen.shows("yes\r\ny")  # the terminal's echo: it has arrived
         silent.set()
@@ -238,7 +238,7 @@ def test_ctrl_c_stops_what_is_running_and_asks_what_to_say(tmp_path: Path) -> No
     replies: list[Scripted] = [_shell("echo begun; sleep 60"), first, second]
     with at_terminal(tmp_path, replies, "Run") as screen:
         screen.answers(ASKS_CODE, "y")
-        screen.shows("execute_shell echo begun; sleep 60…")
+        screen.shows("execute_shell echo begun; sleep 60...")
         screen.child.sendintr()
         screen.answers("Words for the agent (Enter: go on, Ctrl-C: leave): ", "without the sleep")
         assert first.asked.wait(LIMIT_S)
@@ -259,7 +259,7 @@ def test_ctrl_c_twice_in_a_row_leaves_without_a_question(tmp_path: Path) -> None
     """Who presses it twice doesn't want to be asked anything."""
     with at_terminal(tmp_path, [_shell("trap '' INT TERM; sleep 60")], "Run") as screen:
         screen.answers(ASKS_CODE, "y")
-        screen.shows("execute_shell trap '' INT TERM; sleep 60…")
+        screen.shows("execute_shell trap '' INT TERM; sleep 60...")
         os.kill(screen.child.pid, signal.SIGINT)
         os.kill(screen.child.pid, signal.SIGINT)
         screen.child.expect_exact(["Stopped before the end:", "Words for the agent"])
@@ -274,7 +274,7 @@ def test_a_terminal_that_goes_away_ends_the_run_as_hung_up(tmp_path: Path, silen
     """Closing the window is no yes, and no Ctrl-C either."""
     reply: Scripted = Silent() if silent else WRITE
     with at_terminal(tmp_path, [reply], "Write") as screen:
-        screen.shows("step 1: thinking…" if silent else ASKS)
+        screen.shows("step 1: thinking..." if silent else ASKS)
         ended = os.pidfd_open(screen.child.pid)
         screen.child.ptyproc.fileobj.close()
 
@@ -337,7 +337,7 @@ def test_one_shot_at_a_terminal_never_asks_and_shows_a_sign_of_life(tmp_path: Pa
     """ask_user isn't offered: a script that has a terminal has nobody there. The passing line
     leaves no trace: it is cleared, then the line of the step stands in its place."""
     replies = [WRITE, _shell("cat a.txt"), DONE]
-    with at_terminal(tmp_path, replies, "--goal", "Write", NO_COLOR="") as screen:
+    with at_terminal(tmp_path, replies, "--goal", "Write", TERM="xterm", NO_COLOR="") as screen:
         screen.shows("\x1b[2mstep 1: thinking…\x1b[0m\r\x1b[2K\x1b[2m  I write_file.\x1b[0m\r\n")
         screen.shows("step 1: write_file a.txt…\x1b[0m\r\x1b[2Kstep 1: write_file a.txt: new")
         screen.shows("\r\x1b[2Kstep 2: execute_shell cat a.txt: exit 0", "step 3: finish: done")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from autoagent.model import Completion, Embedded, Finish, Price, Usage
@@ -38,10 +38,11 @@ class Answer:
     """Grows by `feed`; a stream and a whole body are told apart by their first sign.
 
     `complete` says that the model ended, or that the server said so; `ended`, that nothing
-    more will come. `result` gives the completion.
+    more will come. `result` gives the completion, and `hear` each piece of its text before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hear: Callable[[str], None] | None = None) -> None:
+        self._hear = hear
         self.ended = False
         self._streams: bool | None = None
         self._buffer = bytearray()
@@ -153,6 +154,8 @@ class Answer:
         self._texts.append(text)
         self._refusals.append(refusal)
         self._thoughts += len(thought)
+        if text and self._hear is not None:
+            self._hear(text)
 
 
 def _text(content: Any) -> str:

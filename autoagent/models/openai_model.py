@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from time import time
@@ -54,6 +54,7 @@ class _Call:
     messages: Sequence[Message]
     cap: int
     format: Format
+    hear: Callable[[str], None] | None = None
     answer: Answer = field(default_factory=Answer)
 
 
@@ -139,14 +140,20 @@ class OpenAIModel:
         self._background = None
 
     def complete(
-        self, messages: Sequence[Message], *, cap: int, cancel: Cancel, format: Format = "text"
+        self,
+        messages: Sequence[Message],
+        *,
+        cap: int,
+        cancel: Cancel,
+        format: Format = "text",
+        hear: Callable[[str], None] | None = None,
     ) -> Completion:
         """One completion of at most `cap` tokens; a `ModelFault` when it fails.
 
         A parameter that the server refuses by name is left out, or the cap goes by its other
         name, and the request is sent again at once: a refused request costs nothing.
         """
-        call = _Call(messages, cap, format)
+        call = _Call(messages, cap, format, hear)
         return self._run(lambda: self._complete(call), cancel, lambda: call.answer.received)
 
     def embed(self, texts: Sequence[str], *, cancel: Cancel) -> Embedded | None:
@@ -223,14 +230,11 @@ class OpenAIModel:
 
     async def _attempt(self, call: _Call, facts: Facts) -> Completion:
         body = self._body(call, facts)
-        call.answer = answer = Answer()
+        call.answer = answer = Answer(call.hear)
         asked = self._asked(body)
         async with self._faults(asked, answer) as limit:
-            response = await self._post("/chat/completions", body)
-            try:
+            async with aclosing(await self._post("/chat/completions", body)) as response:
                 await _read(response, answer, limit)
-            finally:
-                await response.aclose()
             if not answer.end():
                 raise Transient(f"{asked.place}: the answer broke off", received=answer.received)
         return answer.result(self._name, self._card.price)
@@ -308,10 +312,8 @@ class OpenAIModel:
                 if error.status_code in _NO_EMBEDDINGS and not mendable:
                     return None
                 raise
-            try:
+            async with aclosing(response):
                 return await response.aread()
-            finally:
-                await response.aclose()
         return None
 
     def _asked(self, body: Mapping[str, Any]) -> Asked:

@@ -50,9 +50,15 @@ class Switching:
         return self._client.embeds
 
     def complete(
-        self, messages: Sequence[Message], *, cap: int, cancel: Cancel, format: Format = "text"
+        self,
+        messages: Sequence[Message],
+        *,
+        cap: int,
+        cancel: Cancel,
+        format: Format = "text",
+        hear: Callable[[str], None] | None = None,
     ) -> Completion:
-        return self.now.complete(messages, cap=cap, cancel=cancel, format=format)
+        return self.now.complete(messages, cap=cap, cancel=cancel, format=format, hear=hear)
 
     def embed(self, texts: Sequence[str], *, cancel: Cancel) -> Embedded | None:
         return self._client.embed(texts, cancel=cancel)

@@ -1,7 +1,7 @@
 """The agents of a session once more: each a session of its own, a step at a time, in the order
 of the first time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Semaphore
@@ -118,11 +118,17 @@ class InTurn(Scripted):
         self._turns.release(turns)
 
     def complete(
-        self, messages: Sequence[Message], *, cap: int, cancel: Cancel, format: Format = "text"
+        self,
+        messages: Sequence[Message],
+        *,
+        cap: int,
+        cancel: Cancel,
+        format: Format = "text",
+        hear: Callable[[str], None] | None = None,
     ) -> Completion:
         with cancel.calling(self._turns.release):
             self._turns.acquire()
-        return super().complete(messages, cap=cap, cancel=cancel, format=format)
+        return super().complete(messages, cap=cap, cancel=cancel, format=format, hear=hear)
 
 
 class Recorded:

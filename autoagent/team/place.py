@@ -113,6 +113,7 @@ class Place:
             memory=parts.memory and parts.memory.beside(f"{self._session}/{worker.name}"),
             cancel=worker.cancel,
             read_only=read_only,
+            glimpsed=None,
             page=page,
             keeper=parts.keeper.beside(page, worker.cancel) if parts.keeper else None,
         )

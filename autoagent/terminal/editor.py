@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autoagent.replies.blocks import as_blocks
 from autoagent.reply import Command, ReplyError, read_reply
-from autoagent.terminal.escape import escaped, one_line
+from autoagent.terminal.escape import one_line
 
 
 class EditFailed(Exception):
@@ -52,11 +52,12 @@ def edited_in(editor: list[str], text: str) -> Command:
         raise EditFailed(f"That can't be read: {error}", draft) from error
 
 
-def retyped(command: Command, ask: Callable[[str], str | None]) -> Command:
-    """Without an editor: each text of one line typed anew; Enter keeps it."""
+def retyped(
+    command: Command, edits: Callable[[str], bool], ask: Callable[[str, str], str | None]
+) -> Command:
+    """Without an editor: each text that `edits` can change typed anew; nothing keeps it."""
     args = dict(command.args)
     for name, value in args.items():
-        if isinstance(value, str) and "\n" not in value:
-            label = one_line(name, 30)
-            args[name] = ask(f"  {label}: {escaped(value)}\n  {label} (Enter keeps it): ") or value
+        if isinstance(value, str) and edits(value):
+            args[name] = ask(one_line(name, 30), value) or value
     return Command(command.name, args)

@@ -12,10 +12,10 @@ from autoagent.state import State
 from autoagent.taint import REACHES
 from autoagent.terminal.editor import EditFailed, as_text, edited_in, editor_of, retyped
 from autoagent.terminal.escape import one_line
-from autoagent.terminal.keyboard import Interrupted, Keyboard
+from autoagent.terminal.keyboard import Interrupted
 from autoagent.terminal.layout import fenced, told
 from autoagent.terminal.output import Output
-from autoagent.terminal.prompter import Prompter
+from autoagent.terminal.prompter import Keys, Prompter
 from autoagent.terminal.proposal import MOST_LINES, propose
 from autoagent.terminal.ringing import Ringing
 from autoagent.terminal.slash import Slash
@@ -65,7 +65,8 @@ class Terminal:
     def __init__(
         self,
         out: Output,
-        keyboard: Keyboard,
+        keys: Keys,
+        prompter: Prompter,
         environ: Mapping[str, str],
         state: State,
         cancel: Cancel,
@@ -75,8 +76,8 @@ class Terminal:
         ringing: Ringing,
     ) -> None:
         self._out = out
-        self._keyboard = keyboard
-        self._prompter = Prompter(out, keyboard)
+        self._keys = keys
+        self._prompter = prompter
         self._slash = Slash(out, state, changes, export, states)
         self._state = state
         self._states = states
@@ -84,6 +85,7 @@ class Terminal:
         self._ringing = ringing
         self._cancel = cancel
         self._early: list[str] = []
+        self._aside: list[str] = []  # told already
         self._leaving = False
         self._explained = False
         self.agent = ""  # the sub-agent that asks, "" the session's own agent
@@ -129,14 +131,23 @@ class Terminal:
 
     def heard(self) -> list[str]:
         """What was typed unasked; a word with a slash is answered at once."""
+        self.look()
+        aside, self._aside = self._aside, []
         early, self._early = self._early, []
-        for typed in self._keyboard.lines_ahead():
-            if typed == "/quit":
-                self._leave_soon()
-            elif not self._slash.obeys(typed):
-                told(self._out, f"The agent gets your words: {typed}", "dim")
-                early.append(typed)
-        return early + self._new_goals()
+        self._out.queued(())
+        for typed in early:
+            told(self._out, f"The agent gets your words: {typed}", "dim")
+        return [*aside, *early, *self._new_goals()]
+
+    def look(self) -> None:
+        """Answer at once what was typed behind a slash; other words wait for the agent."""
+        with self._out.meanwhile():
+            for typed in self._keys.lines_ahead():
+                if typed == "/quit":
+                    self._leave_soon()
+                elif not self._slash.obeys(typed):
+                    self._early.append(typed)
+        self._out.queued([*self._aside, *self._early])
 
     def wishes(self) -> list[Wish]:
         wishes, self._slash.wishes = self._slash.wishes, []
@@ -157,7 +168,7 @@ class Terminal:
     def leave(self) -> None:
         """No further question; called for a second signal, from its thread."""
         self._leaving = True
-        self._keyboard.wake()
+        self._keys.wake()
 
     # Reading an answer.
 
@@ -219,7 +230,7 @@ class Terminal:
     def _words(self, prompt: str) -> str | None:
         """Words, "" for none, None to leave."""
         with suppress(Interrupted):
-            while (typed := self._line(prompt)) not in (None, "q", "/quit"):
+            while (typed := self._line(prompt, takes_begun=True)) not in (None, "q", "/quit"):
                 if not self._slash.obeys(typed):
                     return typed
         self._leaving = True  # nor shall any agent ask again
@@ -230,9 +241,10 @@ class Terminal:
         editor = editor_of(self._environ)
         try:
             if editor:
-                command = edited_in(editor, asked.draft or as_text(asked.command))
+                with self._prompter.aside():
+                    command = edited_in(editor, asked.draft or as_text(asked.command))
             else:
-                command = retyped(asked.command, self._line)
+                command = retyped(asked.command, self._prompter.edits, self._retyped)
         except EditFailed as failed:
             told(self._out, str(failed), "magenta")
             told(self._out, "e opens it again, as you left it.")
@@ -246,24 +258,30 @@ class Terminal:
 
     # The terminal.
 
-    def _line(self, prompt: str) -> str | None:
+    def _line(self, prompt: str, *, takes_begun: bool = False) -> str | None:
         """The next line; Interrupted as soon as anything cancels."""
-        self._keyboard.forget_wakes()
+        return self._awaited(lambda: self._prompter.line(prompt, takes_begun=takes_begun))
+
+    def _retyped(self, label: str, value: str) -> str | None:
+        return self._awaited(lambda: self._prompter.edited(label, value))
+
+    def _awaited(self, line: Callable[[], str | None]) -> str | None:
+        self._keys.forget_wakes()
         if self._leaving:
             raise Interrupted
         self._ringing.asks()
-        with self._cancel.calling(self._keyboard.wake):
-            typed = self._prompter.line(prompt)
+        with self._cancel.calling(self._keys.wake):
+            typed = line()
         self._ringing.typed()
-        if typed is None and self._keyboard.hung_up:
+        if typed is None and self._keys.hung_up:
             self._cancel.set("hangup")
         return typed
 
     def _set_aside(self) -> None:
         """What was typed before a question stands is no answer to it."""
-        for typed in self._keyboard.typed_ahead():
+        for typed in self._keys.typed_ahead():
             told(self._out, f"Typed before the question, so the agent gets it as words: {typed}")
-            self._early.append(typed)
+            self._aside.append(typed)
 
     def _new_goals(self) -> list[str]:
         goals, self._slash.goals = self._slash.goals, []

@@ -2,14 +2,17 @@
 
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Literal, TextIO
 
 from autoagent.terminal.columns import clipped, columns
 
 # No yellow, cyan or blue: one of them can't be read on a light or on a dark background.
 Style = Literal["bold", "dim", "red", "green", "magenta"]
+
+Shows = Literal["reply", "output", ""]
+"""Which glimpses belong to a sign of life."""
 
 _NARROWEST, _USUAL = 40, 80  # columns
 _LEAST = 20  # columns, beside a name
@@ -27,6 +30,10 @@ class Output:
         self._plain = plain
         self._passing = ""  # the line that is to be replaced
         self.lost: OSError | None = None  # why nothing more is written
+
+    @property
+    def colour(self) -> bool:
+        return self._colour
 
     @property
     def is_terminal(self) -> bool:
@@ -53,7 +60,7 @@ class Output:
     def line(self, text: str = "", style: Style | None = None) -> None:
         self.write(self.styled(text, style) + "\n")
 
-    def status(self, text: str) -> None:
+    def status(self, text: str, shows: Shows = "") -> None:
         """A sign of life, at a terminal only: the next line replaces it, or follows it."""
         if self.is_terminal:
             self.line(clipped(text, self.width - 1), "dim") if self._plain else self._pass(text)
@@ -68,6 +75,21 @@ class Output:
         self.write(text)
         if passing:
             self._pass(passing)
+
+    @contextmanager
+    def meanwhile(self) -> Iterator[None]:
+        """What is written in it is beside what goes on, whose sign of life stays where it can."""
+        yield
+
+    def ring(self) -> None:
+        """The bell."""
+        self.write("\a")
+
+    def queued(self, words: Sequence[str]) -> None:
+        """What was typed and the agent doesn't have yet, where it can be shown."""
+
+    def bar(self, text: Callable[[], str]) -> None:
+        """The line that says how the session stands, where there is one."""
 
     def behind(self, name: str) -> "Output":
         """For somebody else's lines on the same screen: each stands behind that name."""
@@ -131,7 +153,7 @@ class _Named(Output):
     def width(self) -> int:
         return max(_LEAST, super().width - columns(self._before))
 
-    def status(self, text: str) -> None:
+    def status(self, text: str, shows: Shows = "") -> None:
         pass
 
     def write(self, text: str) -> None:

@@ -95,11 +95,11 @@ class Plain:
             case Resumed():
                 self._resumed()
             case Reserved(purpose="step"):
-                self._out.status(f"step {event.step}: thinking…")
+                self._out.status(f"step {event.step}: thinking…", "reply")
             case Replied():
                 self._replied(event, plan_before)
             case Executing():
-                self._out.status(f"{self._label(event.step)}{self._running()}…")
+                self._out.status(f"{self._label(event.step)}{self._running()}…", "output")
             case Executed():
                 self._executed(event)
             case Refused():

@@ -1,27 +1,54 @@
 """Lines asked for at a terminal: the goals, a yes, an answer."""
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+from autoagent.terminal.escape import escaped
 from autoagent.terminal.keyboard import Keyboard
 from autoagent.terminal.layout import told
 from autoagent.terminal.output import Output
 
 
-class Prompter:
-    """Asks for lines at a terminal. `Interrupted` when a wait for one was ended."""
+class Keys(Protocol):
+    """What was typed, as far as no question asked for it."""
 
-    def __init__(self, out: Output, keyboard: Keyboard) -> None:
+    @property
+    def hung_up(self) -> bool:
+        """Whether the input ended because the terminal is gone, not by Ctrl-D."""
+        ...
+
+    def wake(self) -> None:
+        """End the wait for a line, from any thread."""
+        ...
+
+    def forget_wakes(self) -> None:
+        """Forget that it was woken: that was meant for what is over."""
+        ...
+
+    def lines_ahead(self) -> list[str]:
+        """Whole lines that are there already."""
+        ...
+
+    def typed_ahead(self) -> list[str]:
+        """All that was typed up to now and can be no answer to what is asked next."""
+        ...
+
+
+class Prompter:
+    """Asks for lines. `Interrupted` when a wait for one was ended."""
+
+    def __init__(self, out: Output, keys: Keys) -> None:
         self._out = out
-        self._keyboard = keyboard
+        self._keys = keys
         self._early: list[str] = []
 
     def goals(self) -> list[str]:
         """The goals, a line each, until an empty line or the end of input."""
         told(self._out, "What shall be reached? One goal a line; an empty line ends.", "bold")
-        goals = list(self._early)
-        for goal in goals:
-            self._out.line(f"> {goal}")
-        while typed := self.line("> "):
-            goals.append(typed)
-        return goals
+        return self._goals()
+
+    def _goals(self) -> list[str]:
+        raise NotImplementedError
 
     def agrees(self, question: str) -> bool:
         """A clear yes; anything else means no. What was typed before it is no answer."""
@@ -32,18 +59,53 @@ class Prompter:
 
     def keep_early(self) -> None:
         """What was typed up to now answers nothing; it is kept for the goals."""
-        self._early += self._keyboard.typed_ahead()
+        self._early += self._keys.typed_ahead()
+
+    def line(self, text: str, *, takes_begun: bool = False) -> str | None:
+        """What was typed, stripped; None at the end of input. `takes_begun`: a line that was
+        begun before may be the answer, where it can be told from one."""
+        raise NotImplementedError
 
     def unseen_line(self, text: str) -> str | None:
-        """The same as `line` for what nobody may see on the screen."""
+        """The same for what nobody may see on the screen."""
+        raise NotImplementedError
+
+    def edited(self, label: str, value: str) -> str | None:
+        """A text as the person changed it; None or "" leave it as it is."""
+        raise NotImplementedError
+
+    def edits(self, value: str) -> bool:
+        """Whether `edited` can change that text."""
+        raise NotImplementedError
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Another program has the terminal meanwhile."""
+        return nullcontext()
+
+
+class LinePrompter(Prompter):
+    """Reads lines as the terminal gives them."""
+
+    def __init__(self, out: Output, keyboard: Keyboard) -> None:
+        super().__init__(out, keyboard)
+        self._keyboard = keyboard
+
+    def _goals(self) -> list[str]:
+        goals = list(self._early)
+        for goal in goals:
+            self._out.line(f"> {goal}")
+        while typed := self.line("> "):
+            goals.append(typed)
+        return goals
+
+    def unseen_line(self, text: str) -> str | None:
         with self._keyboard.echo_off():
             typed = self.line(text)
         if typed is not None:
             self._out.line()  # the Enter wasn't shown either
         return typed
 
-    def line(self, text: str) -> str | None:
-        """What was typed, stripped; None at the end of input."""
+    def line(self, text: str, *, takes_begun: bool = False) -> str | None:
         self._out.write(text)
         try:
             typed = self._keyboard.line()
@@ -54,3 +116,9 @@ class Prompter:
             self._out.line()
             return None
         return typed.strip()
+
+    def edited(self, label: str, value: str) -> str | None:
+        return self.line(f"  {label}: {escaped(value)}\n  {label} (Enter keeps it): ")
+
+    def edits(self, value: str) -> bool:
+        return "\n" not in value

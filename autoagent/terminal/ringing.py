@@ -40,4 +40,4 @@ class Ringing:
 
     def _ring(self, since: float) -> None:
         if self._can and self._clock() - since >= self._least_s:
-            self._out.write("\a")
+            self._out.ring()

@@ -48,6 +48,12 @@ _HELP = (
     ("/memory", "which memories the prompt holds, and why"),
     ("/compact", "sum up the oldest steps now; the last ones stay whole"),
 )
+WORDS = (
+    *((words, meaning) for words, meaning in _HELP if words.startswith("/")),
+    ("/help", "what can be typed here"),
+    ("/quit", "leave; the session can be resumed"),
+)
+"""Each such word with what stands behind it, and its meaning."""
 _WORDS = "Anything longer goes to the agent as your words, and the command is not run."
 
 

@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -104,6 +104,7 @@ class Bubblewrap:
         timeout_s: float,
         cancel: Cancel,
         stdin: bytes = b"",
+        hear: Callable[[str], None] | None = None,
     ) -> Finished:
         """Run argv in the workspace to its end; CageFault when the cage can't be built."""
         if cancel.reason is not None:
@@ -115,6 +116,7 @@ class Bubblewrap:
             timeout_s=timeout_s,
             cancel=cancel,
             ceiling_bytes=self.bounds.limits.output_bytes,
+            hear=hear,
         )
         return replace(done, notices=self.notices())
 

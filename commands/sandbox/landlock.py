@@ -4,7 +4,7 @@ import ctypes
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -95,9 +95,10 @@ class Landlock(NoCage):
         timeout_s: float,
         cancel: Cancel,
         stdin: bytes = b"",
+        hear: Callable[[str], None] | None = None,
     ) -> Finished:
         """Run argv in the workspace to its end; CageFault when it could not be confined."""
-        done = super().run(argv, timeout_s=timeout_s, cancel=cancel, stdin=stdin)
+        done = super().run(argv, timeout_s=timeout_s, cancel=cancel, stdin=stdin, hear=hear)
         if done.exit == _UNCONFINED and done.stderr.startswith(b"landlock: "):
             raise CageFault(f"Not confined: {done.stderr.decode(errors='replace').strip()}.")
         return done

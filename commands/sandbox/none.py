@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -97,6 +97,7 @@ class NoCage:
         timeout_s: float,
         cancel: Cancel,
         stdin: bytes = b"",
+        hear: Callable[[str], None] | None = None,
     ) -> Finished:
         """Run argv in the workspace to its end; a missing program exits with 127.
 
@@ -111,6 +112,7 @@ class NoCage:
             timeout_s=timeout_s,
             cancel=cancel,
             ceiling_bytes=self.bounds.limits.output_bytes,
+            hear=hear,
         )
         return replace(done, notices=self.notices())
 

@@ -3,6 +3,7 @@
 import os
 import selectors
 import time
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -67,11 +68,12 @@ def follow(
     timeout_s: float,
     cancel: Cancel,
     ceiling_bytes: int,
+    hear: Callable[[str], None] | None = None,
 ) -> Finished:
     """Run argv until it ends or is stopped; nothing of its tree is left then."""
     began = time.monotonic()
     with ExitStack() as stack:
-        flow, tree = _started(begin, argv, stdin, ceiling_bytes, stack)
+        flow, tree = _started(begin, argv, stdin, ceiling_bytes, stack, hear)
         try:
             with _waking(cancel) as wake:
                 stopped = flow.pump(tree.over, wake, began + timeout_s)
@@ -84,7 +86,12 @@ def follow(
 
 
 def _started(
-    begin: Begin, argv: Sequence[str], stdin: bytes, ceiling_bytes: int, stack: ExitStack
+    begin: Begin,
+    argv: Sequence[str],
+    stdin: bytes,
+    ceiling_bytes: int,
+    stack: ExitStack,
+    hear: Callable[[str], None] | None,
 ) -> tuple["_Flow", Tree]:
     """The program with pipes; our ends are closed with the stack, its own at once."""
     with ExitStack() as its:
@@ -97,7 +104,8 @@ def _started(
             source = os.open(os.devnull, os.O_RDONLY)
         its.callback(os.close, source)
         out, err = (_outlet(stack, its) for _ in range(2))
-        flow = _Flow(sink, memoryview(stdin), {out[0]: Ring(), err[0]: Ring()}, ceiling_bytes)
+        rings = {end[0]: Ring() if hear is None else _Heard(hear) for end in (out, err)}
+        flow = _Flow(sink, memoryview(stdin), rings, ceiling_bytes)
         return flow, begin(argv, source, out[1], err[1])
 
 
@@ -108,6 +116,25 @@ def _outlet(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
     theirs.callback(os.close, writer)
     os.set_blocking(reader, False)
     return reader, writer
+
+
+class _Heard(Ring):
+    """A ring that lets somebody hear what it takes.
+
+    Each output is decoded by itself: a character may come in two pieces, with something of the
+    other output between them.
+    """
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        super().__init__()
+        self._hear = hear
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+
+    def take(self, data: bytes) -> None:
+        super().take(data)
+        text = self._decoder.decode(data, final=not data)
+        if text:
+            self._hear(text)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,134 @@
+"""Lines asked for and shown by the screen of an interactive session."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Self, TextIO
+
+from autoagent.terminal.desk import Desk
+from autoagent.terminal.live.coming import Activity
+from autoagent.terminal.live.screen import Screen
+from autoagent.terminal.live.typing import Question
+from autoagent.terminal.output import Output, Shows
+from autoagent.terminal.prompter import Prompter
+
+
+class LiveOutput(Output):
+    """Lines are printed above those of the screen, while it is there."""
+
+    def __init__(self, stream: TextIO, screen: Screen, *, colour: bool) -> None:
+        super().__init__(stream, colour=colour)
+        self._screen = screen
+        self._begun = ""  # a line without its end
+        self._meanwhile = False
+
+    def status(self, text: str, shows: Shows = "") -> None:
+        if self._screen.runs:
+            self._screen.activity(Activity(text, shows))
+
+    def above(self, text: str) -> None:
+        self._print(text)
+
+    def write(self, text: str) -> None:
+        if not self._meanwhile:
+            self._screen.activity(None)
+        self._print(text)
+
+    @contextmanager
+    def meanwhile(self) -> Iterator[None]:
+        self._meanwhile = True
+        try:
+            yield
+        finally:
+            self._meanwhile = False
+
+    def ring(self) -> None:
+        self._screen.print("\a")
+
+    def queued(self, words: Sequence[str]) -> None:
+        self._screen.queued(words)
+
+    def bar(self, text: Callable[[], str]) -> None:
+        self._screen.bar(text)
+
+    def _print(self, text: str) -> None:
+        whole, end, self._begun = f"{self._begun}{text}".rpartition("\n")
+        if end:
+            self._screen.print(self._encodable(whole + end))
+
+
+class LiveKeyboard:
+    """What was typed to the screen."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    @property
+    def hung_up(self) -> bool:
+        return self._screen.hung_up
+
+    def wake(self) -> None:
+        self._screen.wake()
+
+    def forget_wakes(self) -> None:
+        self._screen.forget_wakes()
+
+    def lines_ahead(self) -> list[str]:
+        return self._screen.ahead()
+
+    def typed_ahead(self) -> list[str]:
+        """What was begun stays in its line: it is sent before a question is answered."""
+        return self._screen.ahead()
+
+
+class LivePrompter(Prompter):
+    """Asks in the line that is always there."""
+
+    def __init__(self, out: Output, keyboard: LiveKeyboard, screen: Screen) -> None:
+        super().__init__(out, keyboard)
+        self._screen = screen
+
+    def _goals(self) -> list[str]:
+        default = "\n".join([*self._early, ""]) if self._early else ""
+        typed = self._screen.ask(Question("> ", default, takes_begun=True, goals=True))
+        return [goal.strip() for goal in typed or () if goal.strip()]
+
+    def unseen_line(self, text: str) -> str | None:
+        return self._asked(Question(text, hidden=True))
+
+    def line(self, text: str, *, takes_begun: bool = False) -> str | None:
+        return self._asked(Question(text, takes_begun=takes_begun))
+
+    def edited(self, label: str, value: str) -> str | None:
+        return self._asked(Question(f"{label}: ", default=value))
+
+    def edits(self, value: str) -> bool:
+        return True
+
+    def aside(self) -> AbstractContextManager[None]:
+        return self._screen.aside()
+
+    def _asked(self, question: Question) -> str | None:
+        typed = self._screen.ask(question)
+        return None if typed is None else "\n".join(typed).strip()
+
+
+class LiveDesk(Desk):
+    """The screen with what reads and writes through it."""
+
+    def __init__(self, screen: Screen, stream: TextIO, *, colour: bool) -> None:
+        self._screen = screen
+        out = LiveOutput(stream, screen, colour=colour)
+        keyboard = LiveKeyboard(screen)
+        super().__init__(out, keyboard, LivePrompter(out, keyboard, screen))
+        self.glimpsed = screen.glimpse
+
+    def __enter__(self) -> Self:
+        self._screen.begin()
+        return self
+
+    def close(self) -> None:
+        if self._screen.runs:
+            self._screen.close()
+
+    def when_typed(self, call: Callable[[], None]) -> None:
+        self._screen.said = call

@@ -1,0 +1,166 @@
+"""The live screen: what is going on, the line that is typed, and what stays above them."""
+
+import json
+from pathlib import Path
+from threading import Event
+
+from tests.emulated import ALT_ENTER, CTRL_C, CTRL_D, ENTER, TAB, UP, emulated, pasted
+from tests.fake_openai import Answer, Scripted
+from tests.program import says
+from tests.screens import ASKS, DONE, WRITE
+
+_FREE = "> words for the agent, or /help"
+
+
+def test_what_is_thought_is_seen_as_it_comes_and_stays_once_it_is_whole(tmp_path: Path) -> None:
+    """The preview is words, not raw JSON; when the reply is whole, it stands there once."""
+    held = Event()
+    text = json.dumps({"thoughts": "First I look around.", "command": {"name": "x", "args": {}}})
+    held_at = text.index("around")
+    replies: list[Scripted] = [Answer(text, piece=held_at, hold=held, hold_after=2), DONE]
+    with emulated(tmp_path, replies, "Look") as seen:
+        rows = seen.sees("First I look", "step 1: thinking…")
+        assert not any("thoughts" in row for row in rows)
+
+        held.set()
+        assert seen.ends() == 0
+        assert [row.strip() for row in seen.scrolled].count("First I look around.") == 1
+
+
+def test_a_question_its_answer_and_what_comes_of_it_stay_on_the_screen(tmp_path: Path) -> None:
+    with emulated(tmp_path, [WRITE, DONE], "Write") as seen:
+        seen.answers(ASKS, "y")
+        assert seen.ends() == 0
+
+        rows = seen.scrolled
+        assert f"{ASKS}y" in rows
+        assert "write_file a.txt: new, 1 line, 5 bytes" in rows
+        assert not any(row.startswith((">", "step 2 of")) for row in rows)
+
+
+def test_goals_are_edited_in_several_lines_and_end_with_an_empty_one(tmp_path: Path) -> None:
+    with emulated(tmp_path, [DONE]) as seen:
+        seen.sees("What shall be reached?")
+        seen.types("First" + ENTER + "Seconb\x7fd" + ENTER + ENTER)
+        assert seen.ends() == 0
+
+        assert "1. First\n2. Second\n" in seen.server.chats[0]["messages"][1]["content"]
+
+
+def test_a_pasted_text_of_several_lines_is_one_goal(tmp_path: Path) -> None:
+    """It stands in the line as a word, and the model gets all of it."""
+    with emulated(tmp_path, [DONE]) as seen:
+        seen.sees("What shall be reached?")
+        seen.types("Mend this: " + pasted("one\n\ntwo\nthree"))
+        seen.sees("> Mend this: [pasted text 1, 4 lines]")
+        seen.types(ENTER + ENTER)
+        assert seen.ends() == 0
+
+        assert "1. Mend this: one\n\ntwo\nthree\n" in seen.server.chats[0]["messages"][1]["content"]
+
+
+def test_what_was_typed_in_an_earlier_session_comes_back_with_the_arrow(tmp_path: Path) -> None:
+    with emulated(tmp_path, [DONE]) as seen:
+        seen.sees("What shall be reached?")
+        seen.types("Add it all up" + ENTER + ENTER)
+        assert seen.ends() == 0
+    with emulated(tmp_path, [DONE]) as seen:
+        seen.sees("What shall be reached?")
+        seen.types(UP)
+        seen.sees("> Add it all up")
+        seen.types(ENTER + ENTER)
+        assert seen.ends() == 0
+
+        assert oct((seen.program.home / "history").stat().st_mode)[-3:] == "600"
+
+
+def test_words_typed_while_it_works_are_queued_and_reach_the_next_prompt(tmp_path: Path) -> None:
+    held = Event()
+    replies: list[Scripted] = [Answer(says("list_files"), hold=held), DONE]
+    with emulated(tmp_path, replies, "Write") as seen:
+        seen.sees("step 1: thinking…", _FREE)
+        seen.types("Use the other file" + ENTER)
+        seen.sees("queued: Use the other file", _FREE)
+        held.set()
+        assert seen.ends() == 0
+
+        assert (
+            "[the user says]\nUse the other file\n[end]"
+            in seen.server.chats[1]["messages"][-1]["content"]
+        )
+        assert not any("queued" in row for row in seen.scrolled)
+
+
+def test_a_word_with_a_slash_is_answered_at_once_while_it_works(tmp_path: Path) -> None:
+    held = Event()
+    with emulated(tmp_path, [Answer(DONE, hold=held)], "Write") as seen:
+        seen.sees("step 1: thinking…")
+        seen.types("/pl")
+        seen.sees("/plan", "the open plan")
+        seen.types(TAB + ENTER)
+        seen.sees("There is no open plan.", "step 1: thinking…")
+        held.set()
+        assert seen.ends() == 0
+
+
+def test_a_line_begun_before_the_question_goes_to_the_agent_first(tmp_path: Path) -> None:
+    """It is no answer, and it isn't torn: an Enter that comes too late runs nothing."""
+    held = Event()
+    with emulated(tmp_path, [Answer(WRITE, hold=held), DONE], "Write") as seen:
+        seen.sees("step 1: thinking…")
+        seen.types("ye")
+        seen.sees("> ye")
+        held.set()
+        seen.sees("First your words to the agent, then the question: ye")
+        seen.types("s, and a test" + ENTER)
+        seen.answers(ASKS, "n")
+        seen.answers("Why not? (Enter for no reason)", "")
+        assert seen.ends() == 0
+
+        assert list(seen.workspace.iterdir()) == []
+        assert "yes, and a test" in seen.server.chats[1]["messages"][-1]["content"]
+
+
+def test_ctrl_c_stops_the_command_and_asks_for_words_and_twice_leaves(tmp_path: Path) -> None:
+    run = says("execute_shell", command_line="echo begun; sleep 60")
+    with emulated(tmp_path, [run, run], "Run") as seen:
+        seen.answers("Run it?", "y")
+        seen.sees("  | begun")
+        seen.types("Not so" + CTRL_C)
+        seen.sees("Stopped. Words for the agent (Enter: go on, Ctrl-C: leave): Not so")
+        seen.types(" slow" + ENTER)
+        seen.waits(lambda rows: rows[-2].startswith("Run it?"))
+        assert "Not so slow" in seen.server.chats[1]["messages"][-1]["content"]
+        seen.types(CTRL_C)
+        seen.sees("Words for the agent (Enter: back, Ctrl-C: leave):")
+        seen.types(CTRL_C)
+
+        assert seen.ends() == 130
+        assert any("autoagent --resume" in row for row in seen.scrolled)
+
+
+def test_the_end_of_input_at_a_question_leaves(tmp_path: Path) -> None:
+    with emulated(tmp_path, [WRITE], "Write") as seen:
+        seen.sees(ASKS.rstrip())
+        seen.types(CTRL_D)
+
+        assert seen.ends() == 130
+
+
+def test_words_of_several_lines_are_written_with_alt_enter(tmp_path: Path) -> None:
+    with emulated(tmp_path, [WRITE, DONE], "Write") as seen:
+        seen.sees(ASKS.rstrip())
+        seen.types("one" + ALT_ENTER + "two" + ENTER)
+        assert seen.ends() == 0
+
+        assert "one\ntwo" in seen.server.chats[1]["messages"][-1]["content"]
+
+
+def test_a_running_command_shows_its_last_lines(tmp_path: Path) -> None:
+    line = "for n in $(seq 30); do echo line $n; done; while [ ! -e go ]; do sleep 0.1; done"
+    with emulated(tmp_path, [says("execute_shell", command_line=line), DONE], "Run") as seen:
+        seen.answers("Run it?", "y")
+        rows = seen.sees("  | line 30")
+        assert "  | line 1" not in rows
+        (seen.workspace / "go").touch()
+        assert seen.ends() == 0
