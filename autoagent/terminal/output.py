@@ -24,6 +24,8 @@ class Output:
     `plain`: nothing is redrawn and no sign beyond ASCII is ours.
     """
 
+    lives = False  # whether it has lines of its own beneath, see `bar`
+
     def __init__(self, stream: TextIO | None, *, colour: bool = False, plain: bool = False) -> None:
         self._stream = stream
         self._colour = colour
@@ -88,8 +90,8 @@ class Output:
     def queued(self, words: Sequence[str]) -> None:
         """What was typed and the agent doesn't have yet, where it can be shown."""
 
-    def bar(self, text: Callable[[], str]) -> None:
-        """The line that says how the session stands, where there is one."""
+    def bar(self, text: Callable[[int], str]) -> None:
+        """The line that says how the session stands, by its columns, where there is one."""
 
     def behind(self, name: str) -> "Output":
         """For somebody else's lines on the same screen: each stands behind that name."""

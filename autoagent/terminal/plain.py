@@ -145,8 +145,11 @@ class Plain:
             return  # its agent says so
         limits = _listed(event.limits)
         self._note(f"Model {event.model}, window {event.window:,} tokens; at most {limits}.")
-        if not event.sub_agent:
-            self._note(f"Session {event.session} in {event.workspace}.")
+        if event.sub_agent:
+            return
+        memory = ", without memory" if event.memory == "none" else ""
+        cage = f"; cage {event.cage}{memory}" if self._out.lives else ""
+        self._note(f"Session {event.session} in {event.workspace}{cage}.")
 
     def _resumed(self) -> None:
         state = self.state
@@ -257,6 +260,8 @@ class Plain:
         self._warn(f"step {event.step}: attempt {event.attempt} {how}{wait}")
 
     def _noticed(self, event: Noticed) -> None:
+        if self._out.lives and _is_usual(event.text):
+            return  # the line before it names the cage
         if event.topic == "stuck":
             self._warn(f"The agent was told: {event.text}.")
         else:
@@ -293,6 +298,12 @@ Voices = Chorus[Plain]
 def _listed(limits: Limits) -> str:
     """ "$3.00, 100 steps, 2,000,000 tokens"."""
     return ", ".join(filter(None, spelled(limits).values()))
+
+
+def _is_usual(text: str) -> bool:
+    from commands.sandbox.choose import USUAL
+
+    return text == USUAL
 
 
 def _came_to(event: Reported) -> str:

@@ -81,6 +81,13 @@ def _filter() -> bytes:
 WHOLE_NETWORK = "the whole network"
 
 
+USUAL = (
+    "Cage: bubblewrap. Commands write in the workspace only, have no network and see neither "
+    "your home folder nor other processes."
+)
+"""How the strongest cage is described when nothing was opened."""
+
+
 def describe(cage: Cage, *, protect: bool = False) -> str:
     """One line for the person: which cage it is, what it gives and what it lacks.
 

@@ -15,6 +15,8 @@ from autoagent.terminal.prompter import Prompter
 class LiveOutput(Output):
     """Lines are printed above those of the screen, while it is there."""
 
+    lives = True
+
     def __init__(self, stream: TextIO, screen: Screen, *, colour: bool) -> None:
         super().__init__(stream, colour=colour)
         self._screen = screen
@@ -47,7 +49,7 @@ class LiveOutput(Output):
     def queued(self, words: Sequence[str]) -> None:
         self._screen.queued(words)
 
-    def bar(self, text: Callable[[], str]) -> None:
+    def bar(self, text: Callable[[int], str]) -> None:
         self._screen.bar(text)
 
     def _print(self, text: str) -> None:

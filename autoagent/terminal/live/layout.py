@@ -61,7 +61,7 @@ class Bottom:
         self._coming = coming
         self._size = size
         self._queued: Sequence[str] = ()
-        self._bar: Callable[[], str] = str
+        self._bar: Callable[[int], str] = lambda _: ""
         self._hint = _HINT
         typed = BufferControl(
             typing.buffer,
@@ -83,7 +83,8 @@ class Bottom:
         )
         self.layout = Layout(HSplit(list(rows)), focused_element=self._typed)
 
-    def bar(self, text: Callable[[], str]) -> None:
+    def bar(self, text: Callable[[int], str]) -> None:
+        """By the columns that there are."""
         self._bar = text
 
     def queued(self, words: Sequence[str]) -> None:
@@ -155,8 +156,9 @@ class Bottom:
         return [*lines, f"and {more} more"] if more else lines
 
     def _bar_lines(self) -> list[str]:
-        text = self._bar()
-        return [clipped(text, self._size().columns - 1)] if text else []
+        room = self._size().columns - 1
+        text = self._bar(room)
+        return [clipped(text, room)] if text else []
 
     def _prompt(self) -> StyleAndTextTuples:
         typing = self._typing

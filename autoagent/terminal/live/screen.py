@@ -66,6 +66,7 @@ class Screen:
             terminal_size_polling_interval=None,
             input=Vt100Input(stdin),
             output=self._output,
+            before_render=self._before_drawing,
         )
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,7 +87,7 @@ class Screen:
         self._thread = Thread(target=self._work, args=(ready,), name="screen", daemon=True)
         self._thread.start()
         ready.wait()
-        self._winch = signal.signal(signal.SIGWINCH, lambda *_: self._call(self._resized))
+        self._winch = signal.signal(signal.SIGWINCH, lambda *_: self._app.invalidate())
 
     def close(self) -> None:
         """Take the lines off the screen; what was to be printed is."""
@@ -119,7 +120,7 @@ class Screen:
         self.coming.take(glimpse)
         self._app.invalidate()
 
-    def bar(self, text: Callable[[], str]) -> None:
+    def bar(self, text: Callable[[int], str]) -> None:
         """The lowest line, from now on."""
         self._call(lambda: self._bottom.bar(text))
         self._app.invalidate()
@@ -227,7 +228,7 @@ class Screen:
         if text:
             with self._output.batch():
                 self._app.renderer.erase(leave_alternate_screen=False)
-                self._output.write_raw(text.replace("\n", "\r\n"))
+                self._output.write_raw(text)
                 self._app._redraw()
 
     def _write_pending(self) -> None:
@@ -292,18 +293,17 @@ class Screen:
 
         self._app.create_background_task(away())
 
-    def _resized(self) -> None:
-        """Draw anew. Where the terminal has wrapped our lines at its new width, they take more
-        rows than they did; where it cuts lines instead, they don't."""
-        last = self._app.renderer.last_rendered_screen
-        if self._away or not self._app.is_running or last is None:
+    def _before_drawing(self, _: object) -> None:
+        """At a new width take what was drawn away first. Where the terminal has wrapped it, it
+        takes more rows than it did; where it cuts lines instead, it doesn't."""
+        renderer, columns = self._app.renderer, self._output.get_size().columns
+        last, size = renderer.last_rendered_screen, renderer._last_size
+        if last is None or size is None or size.columns == columns:
             return
+        above = self._bottom.rows_above_cursor(last, columns) if self._reflows else 0
+        self._output.cursor_up(max(0, above - renderer._cursor_pos.y))
         with self._output.batch():
-            if self._reflows:
-                above = self._bottom.rows_above_cursor(last, self._output.get_size().columns)
-                self._output.cursor_up(above - self._app.renderer._cursor_pos.y)
-            self._app.renderer.erase(leave_alternate_screen=False)
-            self._app._redraw()
+            renderer.erase(leave_alternate_screen=False)
 
     @property
     def _reflows(self) -> bool:
@@ -335,6 +335,11 @@ class _Batched(Vt100_Output):
         finally:
             self._holds = False
             self.flush()
+
+    def erase_down(self) -> None:
+        """This row, then those below: erased from the very first cell on, tmux would put what
+        stood there into its history."""
+        self.write_raw("\x1b7\x1b[K\x1b[B\x1b[J\x1b8")
 
     def flush(self) -> None:
         if not self._holds:
