@@ -1,8 +1,12 @@
 """The live screen: what is going on, the line that is typed, and what stays above them."""
 
 import json
+import re
 from pathlib import Path
 from threading import Event
+from typing import Any
+
+import pytest
 
 from tests.emulated import ALT_ENTER, CTRL_C, CTRL_D, ENTER, TAB, UP, emulated, pasted
 from tests.fake_openai import Answer, Scripted
@@ -163,4 +167,121 @@ def test_a_running_command_shows_its_last_lines(tmp_path: Path) -> None:
         rows = seen.sees("  | line 30")
         assert "  | line 1" not in rows
         (seen.workspace / "go").touch()
+        assert seen.ends() == 0
+
+
+def test_e_puts_each_text_into_the_line_to_be_edited(tmp_path: Path) -> None:
+    """Those of several lines, too; Enter keeps what stands there."""
+    with emulated(tmp_path, [WRITE, DONE], "Write") as seen:
+        seen.answers(ASKS, "e")
+        seen.sees("path: a.txt")
+        seen.types("\x7f\x7f\x7fmd" + ENTER)
+        seen.sees("content: text")
+        seen.types("more" + ENTER)
+        seen.answers("Run it?", "y")
+        assert seen.ends() == 0
+
+        assert (seen.workspace / "a.md").read_text() == "text\nmore"
+
+
+def test_an_editor_has_the_terminal_to_itself(tmp_path: Path) -> None:
+    """It sees what is typed to it, and afterwards the line is there again."""
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nread -r word </dev/tty\nsed -i "s/a.txt/$word/" "$1"\n')
+    editor.chmod(0o700)
+    with emulated(tmp_path, [WRITE, DONE], "Write", EDITOR=str(editor)) as seen:
+        seen.answers(ASKS, "e")
+        seen.waits(lambda rows: not any(row.startswith("step 1 of") for row in rows))
+        seen.types("b.txt\n")
+        seen.sees("  path: b.txt")
+        seen.answers("Run it?", "y")
+        assert seen.ends() == 0
+
+        assert (seen.workspace / "b.txt").read_text() == "text\n"
+
+
+def test_a_terminal_that_goes_away_ends_the_run_as_hung_up(tmp_path: Path) -> None:
+    with emulated(tmp_path, [WRITE], "Write") as seen:
+        seen.sees(ASKS.rstrip())
+        seen.child.close(force=False)
+        (journal,) = seen.program.home.glob("sessions/*/journal.jsonl")
+        last = json.loads(journal.read_text().splitlines()[-1])
+
+    assert (last["type"], last["exit_code"]) == ("Stopped", 129)
+
+
+def test_without_colour_no_style_is_written_and_nothing_of_the_text_differs(
+    tmp_path: Path,
+) -> None:
+    """NO_COLOR: weights, too."""
+    texts = []
+    for name, variables in (("a", {}), ("b", {"NO_COLOR": "1"})):
+        (tmp_path / name).mkdir()
+        with emulated(tmp_path / name, [WRITE, DONE], "Write", size=(80, 30), **variables) as seen:
+            seen.answers(ASKS, "y")
+            assert seen.ends() == 0
+            texts.append(seen.scrolled[seen.scrolled.index("step 1, $0.0010 so far") :][:12])
+            styles = set(re.findall(rb"\x1b\[([\d;]*)m", seen.sent)) - {b"0", b""}
+
+    assert texts[0] == texts[1]
+    assert styles == set()
+
+
+@pytest.mark.parametrize(
+    ("args", "variables"),
+    [(("--plain",), {}), ((), {"TERM": "dumb"}), ((), {"PYTHONIOENCODING": "latin-1"})],
+    ids=["plain", "dumb", "no UTF-8"],
+)
+def test_where_nothing_may_be_redrawn_it_goes_by_lines(
+    args: tuple[str, ...], variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Screen readers read what is written, as it is written: no cursor moves back."""
+    with emulated(tmp_path, [WRITE, DONE], *args, "Write", size=(80, 30), **variables) as seen:
+        seen.answers(ASKS, "y")
+        assert seen.ends() == 0
+
+        moved = re.findall(rb"\x1b\[[\d;?]*[A-HJKhlrsu]|\r(?!\n)", seen.sent)
+        assert moved == [b"\r", b"\x1b[2K"] * (len(moved) // 2)
+        assert not moved or "PYTHONIOENCODING" in variables
+
+
+def test_nothing_that_a_model_writes_moves_the_cursor_or_the_bar(tmp_path: Path) -> None:
+    """Streamed or printed: what isn't ours is written out."""
+    hostile = json.dumps(
+        {
+            "thoughts": "a\x1b[2Jb\x1b]0;title\x07c\u202ed\re",
+            "command": {"name": "write_file", "args": {"path": "p\x1b[H", "content": "x\x9b1A\n"}},
+        }
+    )
+    held = Event()
+    replies: list[Scripted] = [Answer(hostile, hold=held, hold_after=20), DONE]
+    with emulated(tmp_path, replies, "Write") as seen:
+        seen.sees("a\\x1b[2Jb\\x1b]0;title\\x07c\\u{202e}d", "step 1: thinking…")
+        held.set()
+        seen.answers("Run it?", "n")
+        seen.answers("Why not?", "")
+        assert seen.ends() == 0
+
+        sent = seen.sent.decode()
+        assert not {"\x1b[2Jb", "\x1b]", "\x07c", "\u202e", "\x9b"} & set(sent)
+        assert "\x1b[2J" not in sent and "\x1b]0" not in sent and "\x9b" not in sent
+
+
+def test_sub_agents_at_work_stand_in_the_bar(tmp_path: Path) -> None:
+    held = Event()
+    replies: list[Scripted] = []
+    start = says("start_agent", name="helper", task="Help")
+
+    def answer(body: dict[str, Any]) -> Answer:
+        text = json.dumps(body["messages"])
+        if "gave you your task" in text:
+            return Answer(says("finish", answer="helped"), hold=held)
+        if "start_agent" in body["messages"][-1]["content"]:
+            return Answer(says("wait_for_agents"))
+        return Answer(DONE if "helped" in text else start)
+
+    replies = [answer] * 6
+    with emulated(tmp_path, replies, "Write", size=(100, 30)) as seen:
+        seen.waits(lambda rows: rows and ", 1 agent, " in rows[-1])
+        held.set()
         assert seen.ends() == 0

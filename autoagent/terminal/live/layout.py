@@ -1,5 +1,6 @@
 """How the lines at the bottom stand, and what keys do there."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from prompt_toolkit.data_structures import Size
@@ -177,7 +178,7 @@ class Bottom:
         return self._typing.asked is not None and self._typing.asked.hidden
 
 
-_PLAIN = {name: style.replace("dim", "") for name, style in _STYLES.items()}
+_PLAIN = {name: re.sub("dim|bold", "", style) for name, style in _STYLES.items()}
 
 
 def _shown(lines: Callable[[], list[str]], style: str) -> ConditionalContainer:

@@ -291,7 +291,9 @@ class Screen:
                 self._away = False
             self._flush()
 
-        self._app.create_background_task(away())
+        context = self._app.context
+        assert context is not None  # it runs
+        context.copy().run(self._app.create_background_task, away())
 
     def _before_drawing(self, _: object) -> None:
         """At a new width take what was drawn away first. Where the terminal has wrapped it, it
