@@ -112,7 +112,8 @@ class Agent:
             if words is None:
                 raise Ended(ended_by(reason, self.state, self.caller.elapsed_s))
             self.cancel.clear()
-            yield [self._fed(words)] if words else []
+            if words or self.state.free_steps:
+                yield [Fed(self.runner.clean(words), stops=True)]
         if self.person is not None:
             yield [self._fed(words) for words in self.person.heard()]
             for wish in self.person.wishes():

@@ -292,10 +292,11 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Fed:
-    """A person's words to the agent."""
+    """A person's words to the agent; none ("") where they only stopped what was running."""
 
     text: str
     told: str = ""  # the message's name, when they came by `autoagent tell`
+    stops: bool = False  # after Ctrl-C: what they let run unasked is over
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,9 +144,11 @@ class State:
             case Cut():
                 self._cut(event)
             case Fed():
-                self.said.append((self.step, event.text))
+                if event.text or not event.stops:
+                    self.said.append((self.step, event.text))
+                    self._say(observation.of_fed(event), "words")
                 self.told |= {event.told} - {""}
-                self._say(observation.of_fed(event), "words")
+                self.free_steps = 0 if event.stops else self.free_steps
             case Noticed():
                 self.noticed |= {event.key} - {""}
                 if event.topic == "host" and event.key and event.key not in self.hosts:

@@ -142,8 +142,28 @@ def test_words_after_an_interruption_reach_the_model_and_the_run_goes_on(tmp_pat
     events = list(run)
     watch.join()
 
-    assert Fed("Leave it.") in events
+    assert Fed("Leave it.", stops=True) in events
     assert "[the user says]\nLeave it.\n[end]" in _last_prompt(model)
+    assert _end(events).status == "done"
+
+
+def test_after_an_interruption_nothing_runs_any_more_that_was_let_run_unasked(
+    tmp_path: Path,
+) -> None:
+    """Who stops something wants to look, also without a word; the model reads nothing of it."""
+    answers = [Answer(Decided(1, "run", count=9)), Answer(Decided(2, "run"))]
+    person = Reader(*answers, after_interrupt="")
+    slow = says("execute_shell", command_line="touch begun; sleep 60")
+    model = Scripted([slow, says("write_file", path="a", content="x"), DONE])
+    run = Run(tmp_path, model=model, person=person)
+    watch = threading.Thread(target=_when_there, args=(run, lambda: run.cancel.set("interrupt")))
+    watch.start()
+
+    events = list(run)
+    watch.join()
+
+    assert [step for step, _ in person.asked] == [1, 2]
+    assert "[the user says]" not in _last_prompt(model)
     assert _end(events).status == "done"
 
 

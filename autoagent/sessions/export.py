@@ -146,7 +146,7 @@ def _piece(entry: Entry, whole: Whole) -> Iterator[str]:
         case Reported(paused=False) as report:
             yield f"The agent {_flat(report.name)} {ENDS[report.status]}:\n\n"
             yield f"{_quoted(report.text)}\n"
-        case Fed(text=text):
+        case Fed(text=text) if text:
             yield f"The person said:\n\n{_quoted(text)}\n"
         case Noticed(text=text):
             yield f"Note: {_flat(text)}\n\n"

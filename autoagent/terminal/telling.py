@@ -56,7 +56,7 @@ class Telling:
                 self._out.line()
                 self._out.line(f"{_when(entry.at)} resumed", "bold")
                 self._goals(event.goals)
-            case Fed():
+            case Fed() if event.text:
                 paragraph(self._out, event.text, "bold", mark="> ")
             case Decided():
                 self._decided(event)

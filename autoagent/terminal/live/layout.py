@@ -169,7 +169,7 @@ class Bottom:
         return [("class:question", text)]
 
     def _empty(self) -> StyleAndTextTuples:
-        return [("class:hint", self._hint)]
+        return [("class:hint", self._hint if self._bar(0) else "")]  # before that nobody hears
 
     def _is_empty(self) -> bool:
         return self._typing.question is None and not self._typing.buffer.text
