@@ -144,11 +144,7 @@ class State:
             case Cut():
                 self._cut(event)
             case Fed():
-                if event.text or not event.stops:
-                    self.said.append((self.step, event.text))
-                    self._say(observation.of_fed(event), "words")
-                self.told |= {event.told} - {""}
-                self.free_steps = 0 if event.stops else self.free_steps
+                self._hear(event)
             case Noticed():
                 self.noticed |= {event.key} - {""}
                 if event.topic == "host" and event.key and event.key not in self.hosts:
@@ -249,6 +245,13 @@ class State:
             case Switched():
                 self.model, self.window, self.price = event.model, event.window, event.price
                 self.calibration = 1.0  # another one counts in its own way
+
+    def _hear(self, event: Fed) -> None:
+        if event.text or not event.stops:
+            self.said.append((self.step, event.text))
+            self._say(observation.of_fed(event), "words")
+        self.told |= {event.told} - {""}
+        self.free_steps = 0 if event.stops else self.free_steps
 
     def _recall(self, event: Recalled) -> None:
         self._settle(event.usage or UNPAID)

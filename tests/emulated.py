@@ -1,6 +1,7 @@
 """The program at a terminal that is emulated: what a person sees after each key."""
 
 import os
+import re
 import select
 import signal
 import sys
@@ -24,6 +25,8 @@ _VARIABLES = {
     "AUTOAGENT_PRICE": "1,1,1",
 }
 _CHUNK = 65536
+_DIM = re.compile(rb"(\x1b\[)((?:\d*;)*)2((?:;\d*)*m)")
+"""What is dim; pyte knows no such style, so italics stand for it here."""
 
 
 def pasted(text: str) -> str:
@@ -55,6 +58,11 @@ class Seen:
         """What has scrolled off, and the screen."""
         above = [_text(line, self._screen.columns) for line in self._screen.history.top]
         return _trimmed([*above, *(row.rstrip() for row in self._screen.display)])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return self._screen.columns, self._screen.lines
 
     @property
     def cursor(self) -> tuple[int, int]:
@@ -109,7 +117,7 @@ class Seen:
         except OSError:  # the program has ended
             return False
         self.sent += data
-        self._stream.feed(data)
+        self._stream.feed(_DIM.sub(rb"\1\g<2>3\3", data))
         return bool(data)
 
 

@@ -1,5 +1,6 @@
 """A run in plain lines: one a step for logs, more for someone who watches."""
 
+import os
 from collections.abc import Callable, Sequence
 
 from autoagent.amounts import money
@@ -147,9 +148,12 @@ class Plain:
         self._note(f"Model {event.model}, window {event.window:,} tokens; at most {limits}.")
         if event.sub_agent:
             return
-        memory = ", without memory" if event.memory == "none" else ""
-        cage = f"; cage {event.cage}{memory}" if self._out.lives else ""
-        self._note(f"Session {event.session} in {event.workspace}{cage}.")
+        if self._out.lives:
+            memory = ", without memory" if event.memory == "none" else ""
+            where = _from_home(event.workspace)
+            self._note(f"Session {event.session} in {where}; cage {event.cage}{memory}.")
+        else:
+            self._note(f"Session {event.session} in {event.workspace}.")
 
     def _resumed(self) -> None:
         state = self.state
@@ -298,6 +302,12 @@ Voices = Chorus[Plain]
 def _listed(limits: Limits) -> str:
     """ "$3.00, 100 steps, 2,000,000 tokens"."""
     return ", ".join(filter(None, spelled(limits).values()))
+
+
+def _from_home(path: str) -> str:
+    """As people write it: ~ for their home folder."""
+    home = os.path.expanduser("~").rstrip("/")  # noqa: PTH111 (pathlib fails without a home)
+    return f"~{path.removeprefix(home)}" if home and path.startswith(f"{home}/") else path
 
 
 def _is_usual(text: str) -> bool:
