@@ -170,7 +170,8 @@ def _begin(
         out.status("starting…")
     inputs = Inputs(settings, environ, attended, context, schema, glimpsed=desk.glimpsed)
     verbose = settings.verbose
-    view = voices(out, watched=attended or verbose, quiet=settings.quiet, verbose=verbose)
+    how = {"quiet": settings.quiet, "verbose": verbose, "attended": attended}
+    view = voices(out, watched=attended or verbose, **how)
     ringing = Ringing(out, settings.bell, environ)
     person = None
     if attended:
@@ -180,6 +181,7 @@ def _begin(
             *(out, desk.keys, desk.prompter, environ, view.main.state, inputs.cancel),
             changes=partial(_changes, settings),
             export=partial(_export, settings),
+            results=partial(_result, settings),
             states=partial(states_of, view),
             ringing=ringing,
         )
@@ -249,6 +251,14 @@ def _export(settings: Settings, state: State, target: str) -> str:
     return to_new_file(settings, state.started.session, target)
 
 
+def _result(settings: Settings, state: State, step: int) -> str | None:
+    """The whole text of what that step brought."""
+    from autoagent.subcommands.showing import result_of
+
+    assert state.started is not None
+    return result_of(settings.places.sessions / state.started.session, step)
+
+
 def _follow(
     session: "Session",
     views: list[Voices],
@@ -287,7 +297,8 @@ def _follow(
     elif stopped.status == "done":
         if sys.stdout.isatty():
             out.line()
-        results.answer(with_sources(stopped.answer, state))
+        answer, is_prose = with_sources(stopped.answer, state), state.answer_schema is None
+        results.answer(answer, outlets.answer_screen, is_prose=is_prose)
     kept = outlets.keep(result, state, out)
     receipt(out, state, session.journal.path, network=settings.network)
     outlets.receipt(state, session.journal.path)

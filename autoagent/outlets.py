@@ -1,6 +1,7 @@
 """Where a run goes besides the screen: --log-file, -o and --on-end."""
 
 import stat
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from os import fstat
@@ -14,7 +15,7 @@ from autoagent.named_file import NamedFile, named_file
 from autoagent.state import State
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.log import Log
-from autoagent.terminal.output import Output, standard_error
+from autoagent.terminal.output import Output, output_to, standard_error
 from autoagent.terminal.plain import Voices, voices
 from autoagent.terminal.receipt import receipt
 from autoagent.terminal.standard_output import answer_bytes, line_bytes
@@ -49,6 +50,12 @@ class Outlets:
     def _known(self) -> Settings:
         assert self._settings is not None
         return self._settings
+
+    @property
+    def answer_screen(self) -> Output:
+        """Standard output, where a person may read the answer."""
+        settings = self._known
+        return output_to(sys.stdout, settings.color, self._environ, plain=settings.plain)
 
     def views(self, out: Output) -> list[Voices]:
         """Who is to be shown each entry besides `out`, which is told of their faults."""

@@ -34,15 +34,12 @@ def pasted(text: str) -> str:
     return f"\x1b[200~{text}\x1b[201~"
 
 
-class Seen:
+class Emulated:
     """A person at the terminal; each wait has an end. `scrolled` and `rows` are what stands
     above the screen and on it."""
 
-    def __init__(self, child: "pexpect.spawn[bytes]", server: FakeOpenAI, program: Program) -> None:
+    def __init__(self, child: "pexpect.spawn[bytes]") -> None:
         self.child = child
-        self.server = server
-        self.program = program
-        self.workspace = program.workspace
         columns, rows = child.getwinsize()[1], child.getwinsize()[0]
         self._screen = pyte.HistoryScreen(columns, rows, history=10_000)
         self._stream = pyte.ByteStream(self._screen)
@@ -68,6 +65,11 @@ class Seen:
     def cursor(self) -> tuple[int, int]:
         """Column and row, from 0."""
         return self._screen.cursor.x, self._screen.cursor.y
+
+    @property
+    def row(self) -> int:
+        """That of the cursor, from the first that has scrolled off."""
+        return len(self._screen.history.top) + self._screen.cursor.y
 
     def cell(self, column: int, row: int) -> "pyte.screens.Char":
         """A character with its colour and weight."""
@@ -119,6 +121,16 @@ class Seen:
         self.sent += data
         self._stream.feed(_DIM.sub(rb"\1\g<2>3\3", data))
         return bool(data)
+
+
+class Seen(Emulated):
+    """A person at the program."""
+
+    def __init__(self, child: "pexpect.spawn[bytes]", server: FakeOpenAI, program: Program) -> None:
+        super().__init__(child)
+        self.server = server
+        self.program = program
+        self.workspace = program.workspace
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoagent.models.servers import LOCAL_PORTS
+from tests.emulated import CTRL_D, ENTER
 from tests.fake_openai import Answer
 from tests.machine import Machine, served
 from tests.program import KEY, ROOT, says
@@ -17,12 +18,14 @@ from tests.transcripts import ENDS, PROMPT, played, put, shown
 PAGE = "first-run.md"
 NAMES = ("setup", "first", "help", "undo")
 _PORTS = ", ".join(map(str, LOCAL_PORTS))
+_GOALS = "an empty line ends.\n> "  # without goals it shows a line to type in, too
 _SORT = "for f in 20*.txt; do mkdir -p ${f%%-*}; mv $f ${f%%-*}/; done"
 
 
 def _reply(number: int, thoughts: str, name: str, *plan: str, **args: str) -> Answer:
     """A reply with a bill that is the same on each machine."""
-    said = {"thoughts": thoughts, "plan": plan, "command": {"name": name, "args": args}}
+    said = {"thoughts": thoughts, "command": {"name": name, "args": args}}
+    said |= {"plan": plan} if plan else {}
     sent = 900 + 200 * number
     bill = {
         "prompt_tokens": sent,
@@ -48,8 +51,7 @@ def transcripts(root: Path) -> dict[str, str]:
             machine,
             [
                 (PROMPT, "autoagent"),
-                ("> ", "Sort the notes into a folder for each year"),
-                ("> ", ""),
+                (_GOALS, f"Sort the notes into a folder for each year{ENTER}"),
                 ("exactly this: ", "y"),
                 ("every write_file: ", "No list, please."),
             ],
@@ -76,7 +78,7 @@ def _set_up(root: Path) -> str:
                 ("Which? 1/2/3: ", "1"),
                 ("/v1): ", server.base_url),
                 ("shown): ", KEY),
-                ("\n> ", ""),
+                (_GOALS, CTRL_D),
             ],
         )
     asked, _, _ = screen.partition("\n\nWhat shall")
@@ -120,7 +122,7 @@ def test_the_last_lines_of_the_page_do_what_they_say(tmp_path: Path) -> None:
 
 def _goals(line: str) -> list[tuple[str, str]]:
     """What is typed when it asks for goals."""
-    return [("\n> ", "Say hello"), ("\n> ", "")] if "--continuous" in line else []
+    return [(_GOALS, f"Say hello{ENTER}")] if "--continuous" in line else []
 
 
 def main() -> None:

@@ -193,7 +193,7 @@ def test_an_editor_has_the_terminal_to_itself(tmp_path: Path) -> None:
         seen.answers(ASKS, "e")
         seen.waits(lambda rows: not any(row.startswith("step 1 of") for row in rows))
         seen.types("b.txt\n")
-        seen.sees("  path: b.txt")
+        seen.sees("  b.txt  new, 1 line, 5 bytes")
         seen.answers("Run it?", "y")
         assert seen.ends() == 0
 

@@ -40,7 +40,9 @@ def test_the_next_step_comes_from_the_other_model_and_a_resume_goes_on_with_it(
         screen.answers(ASKS, "/model")
         screen.shows("It is fake-model; write another one behind it: /model NAME")
         screen.answers(ASKS, "/model other-model")
-        screen.shows("Model other-model, window 20,000 tokens, from now on.", "path: a.txt")
+        screen.shows(
+            "Model other-model, window 20,000 tokens, from now on.", "  a.txt  new, 1 line, "
+        )
         screen.answers(ASKS, "y -2")
 
         assert screen.ends() == 0

@@ -141,10 +141,10 @@ def test_a_command_at_a_question_stands_behind_its_agent_s_name(tmp_path: Path) 
         a=[_write("a"), says("finish", answer="one")],
     )
     with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
-        screen.shows("a: write_file\r\n", "a:   path: a.txt\r\n", "a:   | text\r\n")
+        screen.shows("a: write_file\r\n", "a:   a.txt  new, 1 line, 5 bytes\r\n", "a:   | text\r\n")
         screen.answers(_ASKS, "e")
         screen.answers("path (Enter keeps it): ", "b.txt")
-        screen.shows("a: write_file\r\n", "a:   path: b.txt\r\n")
+        screen.shows("a: write_file\r\n", "a:   b.txt  new, 1 line, 5 bytes\r\n")
         screen.shows("a: Run it? y/n/e/d/s/q/?: ")
         screen.child.sendintr()
         screen.answers("Words for agent a (Enter: back, Ctrl-C: leave): ", "")
@@ -177,7 +177,7 @@ def test_who_has_left_is_asked_nothing_more(tmp_path: Path) -> None:
         _is_answered(screen, "a")
         screen.child.sendline("q")
 
-        assert "path: a.txt" not in screen.shows("autoagent --resume ")
+        assert "a.txt  new" not in screen.shows("autoagent --resume ")
         assert screen.ends() == 130
 
 

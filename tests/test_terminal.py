@@ -73,7 +73,7 @@ def test_how_much_is_hidden_is_said_and_d_shows_it(tmp_path: Path) -> None:
     content = "".join(f"line {number}\n" for number in range(1, 41))
     write = says("write_file", path="a.txt", content=content)
     with at_terminal(tmp_path, [write, DONE], "Write") as screen:
-        screen.shows("write_file\r\n  path: a.txt\r\n  content:\r\n  | line 1\r\n")
+        screen.shows("write_file\r\n  a.txt  new, 40 lines, 311 bytes\r\n  | line 1\r\n")
         hidden = screen.shows("(28 lines more: d shows all)")
         screen.answers(ASKS, "d")
         whole = screen.shows(ASKS)
@@ -101,10 +101,13 @@ def test_a_change_of_a_file_is_shown_as_the_difference_it_makes(tmp_path: Path) 
         screen.ends()
 
     assert (
-        "edit_file\r\n  path: a.txt\r\n  | @@ -4,7 +4,7 @@\r\n  |  four\r\n  |  five\r\n"
+        "edit_file\r\n  a.txt  +1 -1 lines\r\n  | @@ -4,7 +4,7 @@\r\n  |  four\r\n  |  five\r\n"
         "  |  six\r\n  | -seven\r\n  | +SEVEN\r\n  |  eight\r\n  |  nine\r\n  |  ten\r\n"
     ) in shown
-    assert "  path: a.txt\r\n  | @@ -1,13 +1,2 @@\r\n  |  one\r\n  | -two\r\n" in replaced
+    assert (
+        "  a.txt  replaces 12 lines by 1\r\n  | @@ -1,13 +1,2 @@\r\n  |  one\r\n  | -two\r\n"
+        in replaced
+    )
 
 
 def _editor(folder: Path, *edits: str) -> str:
@@ -206,7 +209,9 @@ def test_the_end_of_input_leaves_and_the_session_asks_again_when_resumed(tmp_pat
         assert list(screen.workspace.iterdir()) == []
     with at_terminal(tmp_path, [DONE], *shlex.split(resume)[1:]) as screen:
         screen.shows(
-            "Resumed after step 1: Write\r\n", "Last thought: I write_file.", "path: a.txt"
+            "Resumed after step 1: Write\r\n",
+            "Last thought: I write_file.",
+            "  a.txt  new, 1 line, ",
         )
         screen.answers(ASKS, "y")
 
@@ -357,7 +362,7 @@ def test_a_plain_terminal_gets_nothing_that_it_would_obey(tmp_path: Path) -> Non
         shown += screen.shows("Done by the model's word.")
 
         assert screen.ends() == 0
-        assert "path: a\\x1b[2J.txt" in shown
+        assert "  a\\x1b[2J.txt  new, 2 lines, " in shown
         assert "  | \\x9b31m\\u{202e}\\x0d\r\n" in shown
         assert not {"\x1b", "\x9b", "\u202e", "…"} & set(shown)
 

@@ -365,7 +365,9 @@ def test_at_the_prompt_a_line_each_tells_of_them_and_the_cost_is_that_of_all(
     for entry in entries_of(team.folder):
         states.setdefault(entry.agent, State()).apply(entry.event)
     written = io.StringIO()
-    slash = Slash(Output(written), states[""], lambda _: [], lambda *_: "", lambda: states)
+    slash = Slash(
+        Output(written), states[""], lambda _: [], lambda *_: "", lambda *_: None, lambda: states
+    )
 
     for word in ("/agents", "/cost", "/status"):
         assert slash.obeys(word)
@@ -383,7 +385,8 @@ def test_at_the_prompt_a_line_each_tells_of_them_and_the_cost_is_that_of_all(
 def test_without_any_the_prompt_says_so(tmp_path: Path) -> None:
     written = io.StringIO()
 
-    Slash(Output(written), fold([started("S", "/w")]), lambda _: [], lambda *_: "").obeys("/agents")
+    state = fold([started("S", "/w")])
+    Slash(Output(written), state, lambda _: [], lambda *_: "", lambda *_: None).obeys("/agents")
 
     assert written.getvalue() == "There are no sub-agents.\n"
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]
 
+from autoagent.terminal.columns import columns
+from tests.emulated import ENTER, Emulated
 from tests.machine import Machine
 from tests.program import ROOT
 
@@ -17,12 +19,14 @@ Said = tuple[str, str]  # what is waited for, and what is typed then
 PROMPT = "$ "
 ENDS = f"\n{PROMPT}"  # of a command
 _LIMIT_S = 60.0
+_COLUMNS = 100
 _VARIES = (
     (r"\d{8}-\d{6}-[0-9a-f]{4}", "20261120-231800-5f3a"),
     (r"\d+\.\d s\b", "0.1 s"),
     (r"steps, \d+ s;", "steps, 1 s;"),
     (r"(?m)^Cage: .*\n(?:  .*\n)*", "Cage: …\n"),
     (r"process \d+", "process 4711"),
+    (r"(?m)^(Session .*)\n  (?=\S)", r"\1 "),  # wrapped by the length of its folder
     (r"\b +\d+ min  ", "     6 h  "),
 )
 
@@ -32,26 +36,41 @@ def played(machine: Machine, typed: Sequence[Said]) -> str:
     child = pexpect.spawn(
         "bash", ["--norc", "--noprofile", "--noediting"], cwd=str(machine.folder),
         env={**machine.environment, "PS1": PROMPT, "TERM": "xterm", "NO_COLOR": "1"},
-        timeout=_LIMIT_S, encoding="utf-8", dimensions=(40, 100),
+        timeout=_LIMIT_S, dimensions=(40, _COLUMNS),
     )  # fmt: skip
     child.delaybeforesend = None
     child.ptyproc.delayafterclose = 0.0
-    screen = ""
+    screen = Emulated(child)
+    row = -1
     try:
         for awaited, text in (*typed, (ENDS, "exit")):
-            child.expect_exact(awaited)
-            screen += child.before + child.after
-            child.sendline(text)
-        child.expect(pexpect.EOF)
+            row = _prompted(screen, awaited, row)
+            screen.types(text + ENTER)
+        shown = _unbroken(screen.scrolled[:-1])  # without the last prompt
+        screen.ends()
     finally:
         child.close(force=True)
-    return settled(seen(screen), machine.home)
+    return settled(shown.strip(), machine.home)
 
 
-def seen(raw: str) -> str:
-    """What is left on the screen of lines that were replaced."""
-    lines = (line.rpartition("\r\x1b[2K")[2].rstrip() for line in raw.split("\r\n"))
-    return "\n".join(lines).removesuffix(PROMPT.strip()).strip()
+def _unbroken(rows: Sequence[str]) -> str:
+    """The lines of a screen; what fills a row goes on in the next one, if there is more."""
+    pairs = zip(rows, [*rows[1:], ""], strict=True)
+    return "".join(row if columns(row) == _COLUMNS and more else f"{row}\n" for row, more in pairs)
+
+
+def _prompted(screen: Emulated, awaited: str, above: int) -> int:
+    """Wait until that stands before the cursor, beneath that row, and nothing behind it: where
+    a hint does nobody asks. Its row, from the first."""
+
+    def is_asked(rows: list[str]) -> bool:
+        column, row = screen.cursor
+        line = rows[row] if row < len(rows) else ""
+        before = "\n".join(["", *rows[:row], f"{line:{column}}"])
+        return before.endswith(awaited) and screen.row > above
+
+    screen.waits(is_asked)
+    return screen.row
 
 
 def settled(text: str, home: Path) -> str:

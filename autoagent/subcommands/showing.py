@@ -190,6 +190,14 @@ class _Lines:
         self._out.line(json.dumps(facts_of(self._found.folder, running=running)))
 
 
+def result_of(folder: Path, step: int) -> str | None:
+    """The whole text of that step's result in the agent's journal there; None: it has none."""
+    for entry in reversed(load(folder / sessions.JOURNAL).entries):
+        if isinstance(entry.event, Executed) and entry.event.step == step:
+            return whole_results(folder)(entry.event)
+    return None
+
+
 def whole_results(folder: Path) -> Callable[[Executed], str]:
     """What gives the whole text of a result, by the folder of its agent's journal."""
     files = ResultFiles(folder / "results")

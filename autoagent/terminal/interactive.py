@@ -72,13 +72,14 @@ class Terminal:
         cancel: Cancel,
         changes: Callable[[State], list[str]],
         export: Callable[[State, str], str],
+        results: Callable[[State, int], str | None],
         states: Callable[[], Mapping[str, State]],
         ringing: Ringing,
     ) -> None:
         self._out = out
         self._keys = keys
         self._prompter = prompter
-        self._slash = Slash(out, state, changes, export, states)
+        self._slash = Slash(out, state, changes, export, results, states)
         self._state = state
         self._states = states
         self._environ = environ

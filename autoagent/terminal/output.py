@@ -11,6 +11,9 @@ from autoagent.terminal.columns import clipped, columns
 # No yellow, cyan or blue: one of them can't be read on a light or on a dark background.
 Style = Literal["bold", "dim", "red", "green", "magenta"]
 
+Line = Sequence[tuple[str, Style | None]]
+"""A line of text in pieces, each in one style."""
+
 Shows = Literal["reply", "output", ""]
 """Which glimpses belong to a sign of life."""
 
@@ -48,6 +51,11 @@ class Output:
     def redraws(self) -> bool:
         """Whether somebody may be watching a terminal that can replace a line."""
         return self.is_terminal and not self._plain
+
+    @property
+    def sets_type(self) -> bool:
+        """Whether what is shown there may be highlighted and set, which takes a while to load."""
+        return self.colour and self.redraws
 
     @property
     def width(self) -> int:
@@ -124,6 +132,10 @@ class Output:
         if self._plain or not encoding.lower().startswith("utf"):
             text = text.replace("…", "...")
         return text.encode(encoding, "backslashreplace").decode(encoding)
+
+    def set_line(self, line: Line) -> str:
+        """The text of a line in its styles."""
+        return "".join(self.styled(text, style) for text, style in line)
 
     def styled(self, text: str, style: Style | None) -> str:
         if not self._colour or style is None or not text:

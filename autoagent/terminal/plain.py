@@ -45,6 +45,7 @@ from autoagent.terminal.columns import clipped
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.layout import barred, fenced, paragraph, told
 from autoagent.terminal.output import Output
+from autoagent.terminal.planning import GONE, plan_lines
 from autoagent.terminal.recap import recap
 from autoagent.terminal.recollection import recollect
 from commands.control import about_of
@@ -62,7 +63,8 @@ class Plain:
     a line a step, and at a terminal the thought before it. `quiet`: only what ends the run.
     `verbose`: which memories were recalled, and why. `whole` gives the text of a result that
     is to be shown as a whole; else its two ends are. `recaps`: a session that goes on is
-    told of, for somebody who comes back to it.
+    told of, for somebody who comes back to it. `attended`: that somebody has a prompt, where
+    what was left out can be asked for.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class Plain:
         verbose: bool = False,
         whole: Callable[[Executed], str] | None = None,
         recaps: bool = False,
+        attended: bool = False,
     ) -> None:
         self._out = out
+        self._attended = attended
         self._watched = watched
         self._verbose = verbose
         self._quiet = quiet
@@ -176,9 +180,8 @@ class Plain:
         self._out.line(f"step {event.step}{cost}{cached}", "bold")
         for text in filter(str.strip, (event.thoughts, event.reasoning)):
             paragraph(self._out, text)
-        if event.plan is not None and event.plan != plan_before:
-            for item in event.plan:
-                paragraph(self._out, item, mark="- ")
+        for mark, item in plan_lines(plan_before, self.state.plan):
+            paragraph(self._out, item, "dim" if mark == GONE else None, mark=mark)
         if event.criticism.strip():
             paragraph(self._out, event.criticism, "dim")
 
@@ -206,12 +209,13 @@ class Plain:
         self._out.line(line, None if event.ok else "magenta")
         if self._watched and event.source != "person" and not (ends and event.ok):
             if self._whole is None:
-                self._excerpt(event.text)
+                self._excerpt(event.text, event.step)
             elif text := self._whole(event):
                 fenced(self._out, text, style="dim")
 
-    def _excerpt(self, text: str) -> None:
-        """The beginning and the end, where verdicts stand."""
+    def _excerpt(self, text: str, step: int = 0) -> None:
+        """The beginning and the end, where verdicts stand; of that step's result, or of what
+        else was said."""
         lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
         if lines == [""]:
             return
@@ -219,14 +223,15 @@ class Plain:
             self._fence(lines)
             return
         self._fence(lines[:_FIRST_LINES])
-        self._note(f"({len(lines) - _FIRST_LINES - _LAST_LINES} lines more)")
+        ask = f": /result {step}" if step and self._attended and self._is_main else ""
+        self._note(f"({len(lines) - _FIRST_LINES - _LAST_LINES} lines more{ask})")
         self._fence(lines[-_LAST_LINES:])
 
     def _fence(self, lines: list[str]) -> None:
         room = self._out.width - 5
         # A single line may be a whole file.
         short = (clipped(escaped(line[:_LONGEST_LINE]).expandtabs(), room) for line in lines)
-        barred(self._out, [(line, "dim") for line in short])
+        barred(self._out, ([(line, "dim")] for line in short))
 
     def _of_team(self, event: Spawned | Messaged | Dismissed | Reported) -> None:
         """What an agent does with its sub-agents, and what comes of them."""
@@ -249,9 +254,13 @@ class Plain:
                 if self._watched:
                     self._excerpt(event.text)
 
+    @property
+    def _is_main(self) -> bool:
+        """Whether it is the session's own agent, the one that the prompt is of."""
+        return self.state.started is None or not self.state.started.sub_agent
+
     def _recalled(self, memos: Sequence[Memo]) -> None:
-        is_main = self.state.started is None or not self.state.started.sub_agent
-        ask = " (/memory shows which and why)" if is_main and not self._verbose else ""
+        ask = " (/memory shows which and why)" if self._is_main and not self._verbose else ""
         self._note(f"{len(memos)} {'memories' if len(memos) > 1 else 'memory'} recalled{ask}.")
         for memo in memos if self._verbose else ():
             recollect(self._out, memo)
@@ -325,12 +334,26 @@ def _came_to(event: Reported) -> str:
     return f"{steps}, {cost}{changed}"
 
 
-def voices(out: Output, *, watched: bool, quiet: bool = False, verbose: bool = False) -> Voices:
+def voices(
+    out: Output,
+    *,
+    watched: bool,
+    quiet: bool = False,
+    verbose: bool = False,
+    attended: bool = False,
+) -> Voices:
     """A `Plain` for each agent of a session."""
 
     def voice(out: Output, agent: str) -> Plain:
         recaps = out.is_terminal and not agent
-        return Plain(out, watched=watched, quiet=quiet, verbose=verbose, recaps=recaps)
+        return Plain(
+            out,
+            watched=watched,
+            quiet=quiet,
+            verbose=verbose,
+            recaps=recaps,
+            attended=attended,
+        )
 
     return Chorus(out, voice)
 

@@ -83,7 +83,8 @@ def receipt(out: Output, state: State, journal: Path, *, network: bool = False) 
     stopped = state.stopped
     assert stopped is not None
     out.line()
-    out.line(_headline(stopped), _COLOURS.get(stopped.status, "magenta"))
+    colour = _COLOURS.get(stopped.status, "magenta")
+    out.line(out.styled(_headline(stopped), colour), "bold")
     if stopped.status != "done":
         paragraph(out, stopped.answer)
     out.line()

@@ -10,7 +10,8 @@ from autoagent.checkpoints.objects import CheckpointFault
 from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.state import State
 from autoagent.team.reports import reckoned, rows
-from autoagent.terminal.layout import paragraph, told
+from autoagent.terminal.escape import one_line
+from autoagent.terminal.layout import fenced, paragraph, told
 from autoagent.terminal.limiting import show_limits, wished_limit
 from autoagent.terminal.output import Output
 from autoagent.terminal.proposal import coloured
@@ -21,10 +22,10 @@ from autoagent.wishes import NewModel, Wish
 _WORD = re.compile(r"/[a-z]*\Z", re.IGNORECASE)
 _HERE = (
     *("/help", "/status", "/cost", "/goal", "/plan", "/agents", "/diff", "/undo", "/memory"),
-    *("/limit", "/model", "/export", "/compact", "/quit"),
+    *("/result", "/limit", "/model", "/export", "/compact", "/quit"),
 )
 
-_MOST_LINES = 500  # of a difference
+_MOST_LINES = 500  # of a difference, or of a result
 
 _HELP = (
     ("y", "run it"),
@@ -44,10 +45,12 @@ _HELP = (
     ("/model NAME", "the next replies come from that model of the same server"),
     ("/diff", "what this session has changed"),
     ("/undo [STEP]", "take back the newest change, or all after that step"),
+    ("/result [STEP]", "the whole text of a result, of the newest one or of that step"),
     ("/export [FILE]", "the session so far as Markdown, into a new file (ID.md)"),
     ("/memory", "which memories the prompt holds, and why"),
     ("/compact", "sum up the oldest steps now; the last ones stay whole"),
 )
+_KEYS = max(len(key) for key, _ in _HELP) + 2
 WORDS = (
     *((words, meaning) for words, meaning in _HELP if words.startswith("/")),
     ("/help", "what can be typed here"),
@@ -62,7 +65,8 @@ class Slash:
     is to be another one from now on in `wishes`.
 
     `changes` gives the lines of the session's difference, and at their end what they come to;
-    `export` writes the session into a new file and says where; `states` gives where each agent
+    `export` writes the session into a new file and says where; `results` gives the whole text
+    of a step's result, None when it has none; `states` gives where each agent
     of the session stands, by its name.
     """
 
@@ -72,6 +76,7 @@ class Slash:
         state: State,
         changes: Callable[[State], list[str]],
         export: Callable[[State, str], str],
+        results: Callable[[State, int], str | None],
         states: Callable[[], Mapping[str, State]] = dict,
     ) -> None:
         self._states = states
@@ -79,6 +84,7 @@ class Slash:
         self._state = state
         self._changes = changes
         self._keep = export
+        self._results = results
         self.goals: list[str] = []
         self.wishes: list[Wish] = []
         self.compact = False  # wished, and not done yet
@@ -111,6 +117,8 @@ class Slash:
                 self._model(rest.strip())
             case "/diff":
                 self._diff()
+            case "/result":
+                self._result(rest.strip())
             case "/export":
                 self._export(rest.strip())
             case "/memory":
@@ -136,7 +144,7 @@ class Slash:
 
     def help(self) -> None:
         for key, meaning in _HELP:
-            paragraph(self._out, meaning, mark=f"{key:<13}")
+            paragraph(self._out, meaning, mark=f"{key:<{_KEYS}}")
         told(self._out, _WORDS)
 
     def _plan(self) -> None:
@@ -192,6 +200,28 @@ class Slash:
         except AutoAgentError as error:
             told(self._out, str(error), "magenta")
 
+    def _result(self, rest: str) -> None:
+        past = {done.step: done for done in self._state.past}
+        last = max(past, default=0)
+        step = last if not rest else int(rest) if rest.isdecimal() else -1
+        done = past.get(step)
+        if done is None:
+            told(self._out, _no_result(rest, step, last))
+            return
+        try:
+            text = self._results(self._state, step)
+        except AutoAgentError as error:
+            told(self._out, str(error), "magenta")
+            return
+        head = f"step {step}: {f'{done.name} {done.about}'.rstrip()}: {done.note or 'done'}"
+        self._out.line(one_line(head, self._out.width - 1), "bold")
+        if not text:
+            told(self._out, "It has no text.")
+        elif left := fenced(self._out, text, _MOST_LINES):
+            more = f"{left:,} {'line' if left == 1 else 'lines'} more"
+            session = self._state.started.session if self._state.started else ""
+            told(self._out, f"{more}: autoagent sessions show {session} -v shows all", "dim")
+
     def _diff(self) -> None:
         try:
             lines = self._changes(self._state)
@@ -222,6 +252,15 @@ def _cost(state: State, whole: State) -> str:
     cost = "The price is unknown" if spent.unpriced else money(spent.cost)
     of = f" of {money(limits.cost)}" if limits.cost is not None and not spent.unpriced else ""
     return f"{cost}{of}; {spent.tokens:,} of {limits.tokens:,} tokens{cached_share(spent)}."
+
+
+def _no_result(rest: str, step: int, last: int) -> str:
+    """Why there is none to show."""
+    if not last:
+        return "There is no result yet."
+    if step < 0:
+        return f"/result {rest:.20}: give a step from 1 to {last}."
+    return f"Step {step} has no result; the newest one is of step {last}."
 
 
 def _unknown(word: str) -> str:

@@ -4,9 +4,9 @@ import errno
 import json
 import os
 import select
-import sys
 
 from autoagent.terminal.escape import escaped
+from autoagent.terminal.output import Output
 from commands.cancel import Cancel
 
 _AT_ONCE = 4096  # bytes that a pipe takes as a whole once it takes any
@@ -35,8 +35,14 @@ class StandardOutput:
         self._cancel = cancel
         self.lost: OSError | None = None
 
-    def answer(self, text: str) -> None:
-        self._put(answer_bytes(escaped(text) if sys.stdout.isatty() else text))
+    def answer(self, text: str, screen: Output, *, is_prose: bool) -> None:
+        """Set as Markdown where `screen`, which is standard output, can show that."""
+        if not screen.is_terminal:
+            self._put(answer_bytes(text))
+        elif is_prose and screen.sets_type:
+            self._put(answer_bytes(_set(text, screen)))
+        else:
+            self._put(answer_bytes(escaped(text)))
 
     def line(self, data: object) -> None:
         """One line of JSON."""
@@ -66,3 +72,10 @@ class StandardOutput:
     def exit_code(self) -> int:
         """Of a run whose output was lost: a full disk, or a reader that hung up."""
         return 8 if self.lost is not None and self.lost.errno in _FULL else 129
+
+
+def _set(text: str, screen: Output) -> str:
+    from autoagent.terminal.live.markdown import set_lines
+
+    lines = set_lines(text, screen.width - 1)
+    return escaped(text) if lines is None else "\n".join(map(screen.set_line, lines))

@@ -186,7 +186,7 @@ class Screen:
     def _work(self, ready: Event) -> None:
         try:
             asyncio.run(self._run(ready))
-        except EOFError:
+        except (EOFError, OSError):  # the second where it can't even be left in order
             self.hung_up = True
         except BaseException as fault:
             self._fault = fault
