@@ -271,6 +271,8 @@ class Plain:
         self._failed = (event.step, event.reason)
         how = "failed the same way" if same else f"failed: {event.reason.rstrip('.')}"
         self._warn(f"step {event.step}: attempt {event.attempt} {how}{wait}")
+        if event.wait_s >= 1 and self._out.lives:
+            self._out.status(f"step {event.step}: waiting {event.wait_s:.0f} s…")
 
     def _noticed(self, event: Noticed) -> None:
         if self._out.lives and _is_usual(event.text):
