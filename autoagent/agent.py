@@ -20,6 +20,7 @@ from autoagent.approval import (
 from autoagent.calling import Caller, Ended
 from autoagent.ending import Proof, ended_by, go_on
 from autoagent.events import (
+    Aimed,
     Changed,
     Event,
     Executed,
@@ -39,7 +40,7 @@ from autoagent.state import Pending, State
 from autoagent.stuck import NUDGE_AT, STOP_AT
 from autoagent.team.leading import led, starts_some
 from autoagent.team.team import Team
-from autoagent.wishes import NewLimit, NewModel, Wish
+from autoagent.wishes import NewGoal, NewLimit, NewModel, Wish
 from commands.cancel import Cancel
 from commands.command import Catalogue, CommandError, CommandSpec, Result
 
@@ -114,12 +115,16 @@ class Agent:
             self.cancel.clear()
             if words or self.state.free_steps:
                 yield [Fed(self.runner.clean(words), stops=True)]
+        yield from self._heard()
+        yield from self._told()
+        yield self.team.news()
+
+    def _heard(self) -> Turn:
+        """What the person here typed meanwhile."""
         if self.person is not None:
             yield [self._fed(words) for words in self.person.heard()]
             for wish in self.person.wishes():
                 yield self._granted(wish)
-        yield from self._told()
-        yield self.team.news()
 
     def _told(self) -> Turn:
         """What others said meanwhile by `autoagent tell`. A message goes only when its event
@@ -135,6 +140,9 @@ class Agent:
                 return [Limited(wish.on(self.state.limits))]
             case NewModel(name=name):
                 return self.caller.switched(self.runner.clean(name))
+            case NewGoal():
+                goals = tuple(map(self.runner.clean, wish.on(self.state.goals)))
+                return [Aimed(goals)] if goals != self.state.goals else []
 
     def _fed(self, words: str, told: str = "") -> Fed:
         return Fed(self.runner.clean(words), told)
@@ -314,6 +322,7 @@ class Agent:
     def _is_spoken_to(self, pending: Pending) -> Generator[Sequence[Event], None, bool]:
         """Whether somebody said something since the reply: then it isn't the end yet, for
         the next prompt would never be."""
+        yield from self._heard()
         yield from self._told()
         yield self.team.heard()
         words = any(after >= pending.step for after, _ in self.state.said)

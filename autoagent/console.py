@@ -234,13 +234,13 @@ def _at_terminal(out: Output) -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and out.is_terminal
 
 
-def _changes(settings: Settings, state: State) -> list[str]:
-    """The difference that the session has made so far, and what it comes to."""
+def _changes(settings: Settings, state: State, step: int | None) -> list[str]:
+    """The difference that the session has made so far, or that step, and what it comes to."""
     from autoagent.configuration.secrets import Redactor
     from autoagent.subcommands.taking_back import difference_of
 
     clean = Redactor(settings.secrets).clean
-    return [clean(line) for line in difference_of(settings.places, state)]
+    return [clean(line) for line in difference_of(settings.places, state, step)]
 
 
 def _export(settings: Settings, state: State, target: str) -> str:

@@ -100,6 +100,13 @@ class Switched:
 
 
 @dataclass(frozen=True, slots=True)
+class Aimed:
+    """A person added a goal to the running session, or changed one."""
+
+    goals: tuple[str, ...]  # all of them, from now on
+
+
+@dataclass(frozen=True, slots=True)
 class Memo:
     """One recalled memory, as the prompt shows it."""
 
@@ -340,6 +347,7 @@ Event = (
     | Changed
     | Limited
     | Switched
+    | Aimed
     | Recalled
     | Reserved
     | Retried

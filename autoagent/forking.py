@@ -11,6 +11,7 @@ from autoagent import sessions
 from autoagent.assembling import Inputs
 from autoagent.errors import ConfigError, StateError
 from autoagent.events import (
+    Aimed,
     Changed,
     Checkpointed,
     Event,
@@ -77,7 +78,9 @@ def upto(entries: Sequence[Entry], step: int | None, name: str) -> Sequence[Entr
 def _belongs(event: Event) -> bool:
     """Whether an event after a step's result still is of that step."""
     match event:
-        case Checkpointed() | Changed() | Limited() | Switched() | Fed() | Visited():
+        case Changed() | Limited() | Switched() | Aimed():
+            return True
+        case Checkpointed() | Fed() | Visited():
             return True
         case Noticed(topic=topic):
             return topic in ("place", "host", "undo")

@@ -3,7 +3,7 @@
 import hmac
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from autoagent.amounts import money
 from autoagent.budget import spelled
@@ -162,8 +162,27 @@ def of_resumed(event: Resumed, goals_before: int) -> str:
     """The goals that the user added; "" when there are none."""
     if not event.goals:
         return ""
-    lines = "\n".join(f"{n}. {goal}" for n, goal in enumerate(event.goals, goals_before + 1))
-    return f"[the user goes on with a new goal; what was reached stays reached]\n{lines}\n{END}"
+    head = "the user goes on with a new goal; what was reached stays reached"
+    return _of_goals(head, enumerate(event.goals, goals_before + 1))
+
+
+def of_aimed(before: tuple[str, ...], after: tuple[str, ...]) -> str:
+    """The goals that the user added or changed; "" when there are none."""
+    told = []
+    for n, goal in new_goals(before, after):
+        what = f"changed goal {n}" if n <= len(before) else "added a goal"
+        told.append(_of_goals(f"the user {what}", [(n, goal)]))
+    return "\n".join(told)
+
+
+def new_goals(before: tuple[str, ...], after: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Those of `after` that are other ones than `before`, each with its number."""
+    return [(n, goal) for n, goal in enumerate(after, 1) if before[n - 1 : n] != (goal,)]
+
+
+def _of_goals(head: str, goals: Iterable[tuple[int, str]]) -> str:
+    lines = "\n".join(f"{n}. {goal}" for n, goal in goals)
+    return f"[{head}]\n{lines}\n{END}"
 
 
 def of_forked(left: Sequence[str] = ()) -> str:

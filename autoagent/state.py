@@ -10,6 +10,7 @@ from autoagent.elements import Past as Past
 from autoagent.elements import Pending as Pending
 from autoagent.elements import Spent as Spent
 from autoagent.events import (
+    Aimed,
     Changed,
     Checkpointed,
     Cut,
@@ -112,7 +113,7 @@ class State:
                 self._resume(event)
             case Forked():
                 self._fork(event)
-            case Changed() | Limited() | Switched():
+            case Changed() | Limited() | Switched() | Aimed():
                 self._change(event)
             case Recalled():
                 self._recall(event)
@@ -232,7 +233,7 @@ class State:
         self.free_steps = 0
         self._say(observation.of_forked(self.team.left))
 
-    def _change(self, event: Changed | Limited | Switched) -> None:
+    def _change(self, event: Changed | Limited | Switched | Aimed) -> None:
         match event:
             case Changed():
                 self.window = event.window or self.window
@@ -245,6 +246,11 @@ class State:
             case Switched():
                 self.model, self.window, self.price = event.model, event.window, event.price
                 self.calibration = 1.0  # another one counts in its own way
+            case Aimed(goals=goals):
+                new = observation.new_goals(self.goals, goals)
+                self.said += [(self.step, goal) for _, goal in new]
+                self._say(observation.of_aimed(self.goals, goals), "words")
+                self.goals = goals
 
     def _hear(self, event: Fed) -> None:
         if event.text or not event.stops:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from autoagent.addresses import host_of, same, standing_in, written_in
 from autoagent.events import (
+    Aimed,
     Decided,
     Event,
     Executed,
@@ -64,7 +65,7 @@ class Taint:
             case Started(goals=goals, opening=opening):
                 self.addresses.update(standing_in(opening))
                 self._hear(*goals)
-            case Resumed(goals=goals):
+            case Resumed(goals=goals) | Aimed(goals=goals):
                 self._hear(*goals)
             case Forked():
                 # What a person agreed to "in this session" was said of another one.

@@ -1,5 +1,6 @@
 """What a person may wish to change of a session that runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autoagent.budget import Resource
@@ -33,4 +34,18 @@ class NewModel:
     name: str
 
 
-Wish = NewLimit | NewModel
+@dataclass(frozen=True, slots=True)
+class NewGoal:
+    """One goal more, or another text for the goal of that number, counted from 1."""
+
+    text: str
+    number: int | None = None
+
+    def on(self, goals: Sequence[str]) -> tuple[str, ...]:
+        """The goals with this one behind them, or in the place of the old."""
+        if self.number is None:
+            return (*goals, self.text)
+        return (*goals[: self.number - 1], self.text, *goals[self.number :])
+
+
+Wish = NewLimit | NewModel | NewGoal

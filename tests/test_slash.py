@@ -24,7 +24,7 @@ def test_words_with_a_slash_are_answered_and_the_question_stays(tmp_path: Path) 
         screen.answers(ASKS, "y")
 
         assert screen.ends() == 0
-        assert "[the user says]\nOne goal more: Write a test too\n" in screen.prompt(1)
+        assert "[the user added a goal]\n2. Write a test too\n[end]" in screen.prompt(1)
 
 
 def test_a_session_shows_its_difference_and_takes_changes_back_at_the_question(
@@ -97,7 +97,7 @@ def test_export_writes_the_session_so_far_into_a_new_file_and_never_over_one(
         screen.shows(" written, ", " bytes.")
         first = kept.read_text()
         screen.answers(ASKS, f"/export {kept}")
-        screen.shows("is there already and was left as it is; name")
+        screen.shows("already", "remove")
         screen.answers(ASKS, "/export")
         screen.shows(".md written, ")
         screen.answers(ASKS, f"/export {tmp_path}/none/x.md")

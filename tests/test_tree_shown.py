@@ -366,7 +366,7 @@ def test_at_the_prompt_a_line_each_tells_of_them_and_the_cost_is_that_of_all(
         states.setdefault(entry.agent, State()).apply(entry.event)
     written = io.StringIO()
     slash = Slash(
-        Output(written), states[""], lambda _: [], lambda *_: "", lambda *_: None, lambda: states
+        Output(written), states[""], lambda *_: [], lambda *_: "", lambda *_: None, lambda: states
     )
 
     for word in ("/agents", "/cost", "/status"):
@@ -386,7 +386,7 @@ def test_without_any_the_prompt_says_so(tmp_path: Path) -> None:
     written = io.StringIO()
 
     state = fold([started("S", "/w")])
-    Slash(Output(written), state, lambda _: [], lambda *_: "", lambda *_: None).obeys("/agents")
+    Slash(Output(written), state, lambda *_: [], lambda *_: "", lambda *_: None).obeys("/agents")
 
     assert written.getvalue() == "There are no sub-agents.\n"
 

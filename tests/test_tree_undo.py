@@ -228,8 +228,8 @@ def test_without_sub_agents_the_spans_are_those_of_the_session(tmp_path: Path) -
     list(run)
     entries = load(run.path).entries
 
-    for to in (None, 0, 1, 2, 3):
-        assert spans_of(entries, to) == run.state.spans
+    for ends in ((), (0,), (1,), (2,), (3,), (1, 2)):
+        assert spans_of(entries, *ends) == run.state.spans
 
 
 taken = st.lists(st.tuples(st.sampled_from(("", "a", "b")), st.booleans()), min_size=1, max_size=14)
@@ -243,7 +243,7 @@ def test_merged_spans_cover_what_each_agents_do_and_never_lie_over_one_another(
     entries, own = _entries(taken)
     numbers = {n for s in own for n in range(s.before + 1, s.after + 1)}
 
-    for spans in (spans_of(entries), spans_of(entries, to)):
+    for spans in (spans_of(entries), spans_of(entries, to), spans_of(entries, to, to + 1)):
         assert {n for s in spans for n in range(s.before + 1, s.after + 1)} == numbers
         assert all(a.after <= b.before for a, b in pairwise(spans))
         assert all(a.step <= b.step for a, b in pairwise(spans))

@@ -8,6 +8,7 @@ OWN: dict[str, tuple[Option, ...]] = {
         Option("--to", "text", "STEP", "as it was after that step; 0: before the first"),
         _FORCE,
     ),
+    "diff": (Option("--step", "text", "N", "what that step changed alone"),),
     "apply": (_FORCE,),
     "sessions": (
         Option("--status", "text", "WORD", "only those: running, done, limit, died, … (list)"),

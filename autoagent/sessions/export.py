@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from autoagent.events import (
+    Aimed,
     Cut,
     Decided,
     Dismissed,
@@ -29,6 +30,7 @@ from autoagent.events import (
 from autoagent.history import messages
 from autoagent.journal import Entry
 from autoagent.observation import ENDS
+from autoagent.prompt import numbered
 from autoagent.reply import Command
 from autoagent.state import Part, State
 
@@ -146,6 +148,9 @@ def _piece(entry: Entry, whole: Whole) -> Iterator[str]:
         case Reported(paused=False) as report:
             yield f"The agent {_flat(report.name)} {ENDS[report.status]}:\n\n"
             yield f"{_quoted(report.text)}\n"
+        case Aimed(goals=goals):
+            yield "The person changed the goals; from here on:\n\n"
+            yield from (f"{_quoted(goal)}\n" for goal in numbered(goals))
         case Fed(text=text) if text:
             yield f"The person said:\n\n{_quoted(text)}\n"
         case Noticed(text=text):

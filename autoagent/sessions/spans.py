@@ -13,19 +13,29 @@ from autoagent.state import State
 def tree_spans(session: Path, state: State, to: int | None = None) -> list[Span]:
     """The spans of every agent of the session in that folder, whose own agent is in that
     state; see `spans_of`."""
-    return spans_of(entries_of(session), to) if state.team.members else state.spans
+    ends = () if to is None else (to,)
+    return spans_of(entries_of(session), *ends) if state.team.members else state.spans
 
 
-def spans_of(entries: Iterable[Entry], to: int | None = None) -> list[Span]:
+def step_spans(session: Path, state: State, step: int) -> list[Span]:
+    """What that step of the session's own agent changed, with what others did meanwhile that
+    it can't be told apart from, and what its sub-agents did up to the next step."""
+    alone = not state.team.members
+    spans = state.spans if alone else spans_of(entries_of(session), step - 1, step)
+    return [span for span in spans if span.step == step and not span.undone]
+
+
+def spans_of(entries: Iterable[Entry], *ends: int) -> list[Span]:
     """The spans of every agent, the oldest first, none over another: where agents were at work
     at the same time it is one, as nobody can tell whose change it was.
 
     A span belongs to the last step of the session's own agent that it reaches into. One over
-    the end of the step `to` is cut there: at the last checkpoint before the next step began.
+    the end of one of the steps `ends`, which rise, is cut there: at the last checkpoint before
+    the next step began.
     """
     states = {"": State()}
     found: list[Span] = []
-    newest = 0  # checkpoint, up to the end of the step `to`
+    newest = dict.fromkeys(ends, 0)  # checkpoint, up to the end of that step
     for entry in entries:
         own = states[""]
         state = states.setdefault(entry.agent, State())
@@ -35,15 +45,18 @@ def spans_of(entries: Iterable[Entry], to: int | None = None) -> list[Span]:
             state.apply(entry.event)
         # No sub-agent was there before the first step.
         step = max(1, own.step) if entry.agent else own.step
-        if isinstance(entry.event, Checkpointed) and (to is None or step <= to):
-            newest = max(newest, entry.event.number)
+        if isinstance(entry.event, Checkpointed):
+            number = entry.event.number
+            newest |= {end: max(newest[end], number) for end in ends if step <= end}
         for span in state.spans[before:]:
             found.append(replace(span, step=step, agents=(entry.agent,)) if entry.agent else span)
     apart = _on_copy(states[""])
     spans = [*_merged(s for s in found if not (apart and s.undone))]
     if apart:
         spans = sorted([*spans, *_merged(s for s in found if s.undone)], key=_place)
-    return spans if to is None else list(_cut(spans, newest, to))
+    for end in ends:
+        spans = list(_cut(spans, newest[end], end))
+    return spans
 
 
 def unclosed(entries: Iterable[Entry]) -> dict[str, Checkpointed]:

@@ -94,7 +94,7 @@ def _taking_back(given: argparse.Namespace, settings: Settings, out: Output) -> 
             return taking_back.take_back(settings, wanted, given.to, out, force=force)
         case "apply":
             return taking_back.bring_in(settings, wanted, out, force=bool(given.force))
-    return taking_back.show(settings, wanted, out)
+    return taking_back.show(settings, wanted, given.step, out)
 
 
 def _sandbox(settings: Settings, environ: Mapping[str, str], words: list[str]) -> int:

@@ -23,7 +23,7 @@ from autoagent.errors import ConfigError
 from autoagent.events import Checkpointed, Event, Span
 from autoagent.journal import Journal, load
 from autoagent.running import cleaned
-from autoagent.sessions.spans import tree_spans, unclosed
+from autoagent.sessions.spans import step_spans, tree_spans, unclosed
 from autoagent.sessions.tree import Tree, entries_of, folder_of
 from autoagent.state import State, fold
 from autoagent.terminal.escape import escaped, one_line
@@ -79,13 +79,14 @@ def bring_in(settings: Settings, wanted: str, out: Output, *, force: bool) -> in
     return _LEFT if done.skipped or unknown else 0
 
 
-def show(settings: Settings, wanted: str, out: Output) -> int:
-    """`autoagent diff [ID]`: what the session changed, between its first step and its last."""
+def show(settings: Settings, wanted: str, step: str | None, out: Output) -> int:
+    """`autoagent diff [ID] [--step N]`: what the session changed, between its first step and its
+    last, or in one of them."""
     found = sessions.find(settings.places.sessions, wanted, settings.workspace)
     tree = Tree(found.folder)
     state = fold([entry.event for entry in tree.more() if not entry.agent])
     show_line = _coloured(out) if out.is_terminal else _write_raw
-    print_difference(settings.places, state, out, show_line)
+    print_difference(settings.places, state, out, show_line, _one_step(state, step))
     _tell_damage(out, tree.damage)
     return 0
 
@@ -101,10 +102,15 @@ def tell_dry_run(places: Places, state: State, out: Output) -> None:
 
 
 def print_difference(
-    places: Places, state: State, out: Output, show_line: Callable[[str], None]
+    places: Places,
+    state: State,
+    out: Output,
+    show_line: Callable[[str], None],
+    step: int | None = None,
 ) -> None:
-    """The difference that a session made, or would make if it was brought in."""
-    with _changes(places, state) as (changes, skipped, objects):
+    """The difference that a session made, or a step of it; of a dry run what it would make if
+    it was brought in."""
+    with _changes(places, state, step) as (changes, skipped, objects):
         tally = Tally()
         for line in difference(changes, objects, tally):
             show_line(line)
@@ -112,9 +118,10 @@ def print_difference(
         out.line(str(tally), "bold")
 
 
-def difference_of(places: Places, state: State) -> Iterator[str]:
-    """The lines of that difference, and as the last one what they come to. Nothing is escaped."""
-    with _changes(places, state) as (changes, skipped, objects):
+def difference_of(places: Places, state: State, step: int | None = None) -> Iterator[str]:
+    """The lines of that difference, or of what one step changed, and as the last one what they
+    come to. Nothing is escaped."""
+    with _changes(places, state, step) as (changes, skipped, objects):
         tally = Tally()
         yield from difference(changes, objects, tally)
         yield from (f"unknown {one.path}: {one.why}" for one in skipped)
@@ -122,21 +129,24 @@ def difference_of(places: Places, state: State) -> Iterator[str]:
 
 
 @contextmanager
-def _changes(places: Places, state: State) -> Iterator[tuple[list[Wish], list[Skipped], Objects]]:
+def _changes(
+    places: Places, state: State, step: int | None = None
+) -> Iterator[tuple[list[Wish], list[Skipped], Objects]]:
     started = state.started
     assert started is not None
     objects = Objects(places.checkpoints(Path(started.workspace)))
     with closing(objects), told("The checkpoints can't be read"):
         tree = started.session if started.dry_run else ""
-        spans = [s for s in _spans(places, state) if not (started.dry_run and s.undone)]
+        spans = [s for s in _spans(places, state, step) if not (started.dry_run and s.undone)]
         changes, skipped = undo.wishes(Timeline(objects, tree), spans)
         yield changes, skipped, objects
 
 
-def _spans(places: Places, state: State) -> list[Span]:
+def _spans(places: Places, state: State, step: int | None = None) -> list[Span]:
     """Of all agents of the session."""
     assert state.started is not None
-    return tree_spans(places.sessions / state.started.session, state)
+    folder = places.sessions / state.started.session
+    return tree_spans(folder, state) if step is None else step_spans(folder, state, step)
 
 
 @dataclass(slots=True)
@@ -227,6 +237,17 @@ def _step(state: State, to: str | None) -> int | None:
             "the first."
         )
     return int(to)
+
+
+def _one_step(state: State, step: str | None) -> int | None:
+    """The step of --step; ConfigError when it is none of this session."""
+    if step is None:
+        return None
+    if step not in map(str, range(1, state.step + 1)):
+        raise ConfigError(
+            f"--step {step!r:.40} isn't a step of this session: it made {state.step}."
+        )
+    return int(step)
 
 
 def _tell_damage(out: Output, damage: Mapping[str, str]) -> None:

@@ -70,7 +70,7 @@ class Terminal:
         environ: Mapping[str, str],
         state: State,
         cancel: Cancel,
-        changes: Callable[[State], list[str]],
+        changes: Callable[[State, int | None], list[str]],
         export: Callable[[State, str], str],
         results: Callable[[State, int], str | None],
         states: Callable[[], Mapping[str, State]],
@@ -138,7 +138,7 @@ class Terminal:
         self._out.queued(())
         for typed in early:
             told(self._out, f"The agent gets your words: {typed}", "dim")
-        return [*aside, *early, *self._new_goals()]
+        return [*aside, *early]
 
     def look(self) -> None:
         """Answer at once what was typed behind a slash; other words wait for the agent."""
@@ -283,10 +283,6 @@ class Terminal:
         for typed in self._keys.typed_ahead():
             told(self._out, f"Typed before the question, so the agent gets it as words: {typed}")
             self._aside.append(typed)
-
-    def _new_goals(self) -> list[str]:
-        goals, self._slash.goals = self._slash.goals, []
-        return [f"One goal more: {goal}" for goal in goals]
 
     def _leave_soon(self) -> None:
         self._leaving = True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from autoagent.amounts import money
 from autoagent.budget import spelled
 from autoagent.events import (
+    Aimed,
     Changed,
     Checkpointed,
     Cut,
@@ -38,7 +39,7 @@ from autoagent.events import (
     Verified,
     Visited,
 )
-from autoagent.observation import ENDS
+from autoagent.observation import ENDS, new_goals
 from autoagent.state import State, gist_of
 from autoagent.terminal.chorus import Chorus
 from autoagent.terminal.columns import clipped
@@ -90,7 +91,7 @@ class Plain:
 
     def show(self, event: Event) -> None:
         """Fold the event in and write what a person wants to know of it."""
-        plan_before = self.state.plan
+        plan_before, goals_before = self.state.plan, self.state.goals
         self.state.apply(event)
         if self._quiet:
             return
@@ -120,10 +121,8 @@ class Plain:
                 self._note(f"Steps up to {event.step} left the prompt; {by}.")
             case Changed():
                 self._changed(event)
-            case Limited(limits=limits):
-                self._note(f"At most {_listed(limits)} from now on.")
-            case Switched(model=model, window=window):
-                self._note(f"Model {model}, window {window:,} tokens, from now on.")
+            case Limited() | Switched() | Aimed():
+                self._granted(event, goals_before)
             case Recalled(memos=memos) if memos and self._watched:
                 self._recalled(memos)
             case Stopped():
@@ -292,6 +291,17 @@ class Plain:
             self._note(f"The model's window is {event.window:,} tokens.")
         if event.format is not None:
             self._note(f"Replies are asked for as {event.format} from now on.")
+
+    def _granted(self, event: Limited | Switched | Aimed, goals_before: tuple[str, ...]) -> None:
+        """A person's wish that holds from here on."""
+        match event:
+            case Limited(limits=limits):
+                self._note(f"At most {_listed(limits)} from now on.")
+            case Switched(model=model, window=window):
+                self._note(f"Model {model}, window {window:,} tokens, from now on.")
+            case Aimed(goals=goals):
+                for number, goal in new_goals(goals_before, goals):
+                    self._note(f"Goal {number} from now on: {one_line(goal, _LOG_WIDTH)}")
 
     def _undone(self, event: Undone) -> None:
         verb = "brought in" if event.what == "apply" else "taken back"

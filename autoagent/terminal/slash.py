@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import reduce
 
 from autoagent.amounts import money
 from autoagent.approval import Undo
@@ -10,6 +11,7 @@ from autoagent.checkpoints.objects import CheckpointFault
 from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.state import State
 from autoagent.team.reports import reckoned, rows
+from autoagent.terminal.aiming import list_goals, show_goals, wished_goal
 from autoagent.terminal.escape import one_line
 from autoagent.terminal.layout import fenced, paragraph, told
 from autoagent.terminal.limiting import show_limits, wished_limit
@@ -17,7 +19,7 @@ from autoagent.terminal.output import Output
 from autoagent.terminal.proposal import coloured
 from autoagent.terminal.receipt import cached_share, spell_time, spelled
 from autoagent.terminal.recollection import recollect
-from autoagent.wishes import NewModel, Wish
+from autoagent.wishes import NewGoal, NewModel, Wish
 
 _WORD = re.compile(r"/[a-z]*\Z", re.IGNORECASE)
 _HERE = (
@@ -40,10 +42,10 @@ _HELP = (
     ("/cost", "money and tokens"),
     ("/plan", "the open plan"),
     ("/agents", "the sub-agents: what each does, and what it has cost"),
-    ("/goal TEXT", "one goal more"),
+    ("/goal TEXT", "one goal more; /goal 2 TEXT changes one; /goal lists them"),
     ("/limit", "the limits; /limit steps 200 (tokens, cost, time) changes one"),
     ("/model NAME", "the next replies come from that model of the same server"),
-    ("/diff", "what this session has changed"),
+    ("/diff [STEP]", "what this session has changed, or that step alone"),
     ("/undo [STEP]", "take back the newest change, or all after that step"),
     ("/result [STEP]", "the whole text of a result, of the newest one or of that step"),
     ("/export [FILE]", "the session so far as Markdown, into a new file (ID.md)"),
@@ -61,20 +63,20 @@ _WORDS = "Anything longer goes to the agent as your words, and the command is no
 
 
 class Slash:
-    """Answers such words. What a `/goal` adds is kept in `goals` until it is fetched, what
-    is to be another one from now on in `wishes`.
+    """Answers such words. What is to be another one from now on is kept in `wishes` until it
+    is fetched.
 
-    `changes` gives the lines of the session's difference, and at their end what they come to;
-    `export` writes the session into a new file and says where; `results` gives the whole text
-    of a step's result, None when it has none; `states` gives where each agent
-    of the session stands, by its name.
+    `changes` gives the lines of the difference that the session made, or a step of it, and at
+    their end what they come to; `export` writes the session into a new file and says where;
+    `results` gives the whole text of a step's result, None when it has none; `states` gives
+    where each agent of the session stands, by its name.
     """
 
     def __init__(
         self,
         out: Output,
         state: State,
-        changes: Callable[[State], list[str]],
+        changes: Callable[[State, int | None], list[str]],
         export: Callable[[State, str], str],
         results: Callable[[State, int], str | None],
         states: Callable[[], Mapping[str, State]] = dict,
@@ -85,17 +87,16 @@ class Slash:
         self._changes = changes
         self._keep = export
         self._results = results
-        self.goals: list[str] = []
         self.wishes: list[Wish] = []
         self.compact = False  # wished, and not done yet
 
     def knows(self, typed: str) -> bool:
         """Whether it is one of those that work here; a path (/tmp) may stand in an answer."""
-        return typed.partition(" ")[0].lower() in _HERE
+        return _parted(typed)[0].lower() in _HERE
 
     def obeys(self, typed: str) -> bool:
         """Answer what was typed, if it is such a word; /quit is for the caller."""
-        word, _, rest = typed.partition(" ")
+        word, rest = _parted(typed)
         if not _WORD.match(word) or word == "/quit":
             return False
         match word.lower():
@@ -116,7 +117,7 @@ class Slash:
             case "/model":
                 self._model(rest.strip())
             case "/diff":
-                self._diff()
+                self._diff(rest.strip())
             case "/result":
                 self._result(rest.strip())
             case "/export":
@@ -171,10 +172,19 @@ class Slash:
 
     def _goal(self, text: str) -> None:
         if not text:
-            told(self._out, "Write the goal behind it: /goal TEXT")
+            show_goals(self._out, self._aims())
             return
-        self.goals.append(text)
-        told(self._out, "The agent gets it with its next prompt.")
+        try:
+            self.wishes.append(wished_goal(text, self._aims()))
+        except ConfigError as error:
+            told(self._out, str(error))
+        else:
+            told(self._out, "The agent gets it with its next prompt.")
+
+    def _aims(self) -> tuple[str, ...]:
+        """The goals, with those that wait to be fetched."""
+        wishes = (wish for wish in self.wishes if isinstance(wish, NewGoal))
+        return reduce(lambda goals, wish: wish.on(goals), wishes, self._state.goals)
 
     def _limit(self, text: str) -> None:
         if not text:
@@ -222,29 +232,51 @@ class Slash:
             session = self._state.started.session if self._state.started else ""
             told(self._out, f"{more}: autoagent sessions show {session} -v shows all", "dim")
 
-    def _diff(self) -> None:
+    def _diff(self, rest: str) -> None:
+        step = {str(n): n for n in range(1, self._state.step + 1)}.get(rest)
+        if rest and step is None:
+            told(self._out, _no_step(rest, self._state.step))
+            return
         try:
-            lines = self._changes(self._state)
+            lines = self._changes(self._state, step)
         except CheckpointFault as fault:
             told(self._out, str(fault), "magenta")
+            return
+        if step is not None and len(lines) == 1:
+            told(self._out, f"Step {step} has changed nothing.")
             return
         coloured(self._out, lines[:_MOST_LINES])
         if len(lines) > _MOST_LINES and self._state.started:
             more = f"{len(lines) - _MOST_LINES:,} lines more"
-            told(self._out, f"{more}: autoagent diff {self._state.started.session}", "dim")
+            of = "" if step is None else f" --step {step}"
+            told(self._out, f"{more}: autoagent diff {self._state.started.session}{of}", "dim")
 
     def _status(self) -> None:
         state, whole = self._state, self._whole()
         if state.started is None:
             return
-        for number, goal in enumerate(state.goals, 1):
-            paragraph(self._out, goal, mark=f"{number}. ")
+        list_goals(self._out, state.goals)
         steps = f"Step {whole.steps} of {state.limits.steps}, {spell_time(state.spent.elapsed_s)}."
         free = f" {state.free_steps} more without asking." if state.free_steps else ""
         told(self._out, steps + free)
         told(self._out, _cost(state, whole))
         told(self._out, f"Model {state.model}, cage {state.started.cage}.")
         told(self._out, f"Session {state.started.session} in {state.started.workspace}.")
+
+
+def _parted(typed: str) -> tuple[str, str]:
+    """The word and what stands behind it, for a word that works here also on further lines."""
+    word = re.split(r"\s", typed, maxsplit=1)[0]
+    if word.lower() in _HERE:
+        return word, typed[len(word) :]
+    word, _, rest = typed.partition(" ")
+    return word, rest
+
+
+def _no_step(rest: str, last: int) -> str:
+    if not last:
+        return f"/diff {rest:.20}: there is no step yet."
+    return f"/diff {rest:.20}: give a step from 1 to {last}, or none for all of them."
 
 
 def _cost(state: State, whole: State) -> str:
