@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -64,7 +64,9 @@ class Pane:
 @contextmanager
 def at_tmux(folder: Path, replies: list[Scripted], *args: str) -> Iterator[Pane]:
     with FakeOpenAI(replies) as server:
-        program = Program(folder, server.base_url, {"AUTOAGENT_MEMORY": "none"})
+        # With money the lowest line is long: whether it was drawn anew can be seen.
+        variables = {"AUTOAGENT_MEMORY": "none", "AUTOAGENT_PRICE": "1,1,1"}
+        program = Program(folder, server.base_url, variables)
         pane = Pane(folder / "tmux")
         environment = [f"{name}={value}" for name, value in program.environment.items()]
         command = ["env", *environment, "TERM=screen-256color", sys.executable, "-m", "autoagent"]
@@ -87,27 +89,26 @@ def test_the_lines_beneath_are_drawn_once_at_every_width(tmp_path: Path) -> None
     write = says("write_file", path="a.txt", content="one\n")
     with at_tmux(tmp_path, [write, coming, DONE], "Write") as pane:
         pane.waits(lambda rows: "".join(rows[-2:-1]).startswith("Run it?"))
-        for columns in (60, 40, 90, 44):
+        above = "longer words go to the agent instead.)"
+        for columns in (60, 40, 90, 44, 100, 45):
             pane.resizes(columns, 24)
-            rows = pane.waits(partial(_is_set, columns, "step 1 of"))
-            assert _count(rows, "step 1 of") == _count(rows, "Run it?") == 1
+            pane.waits(partial(_is_set, columns, ("step 1 of", "Run it?"), above))
         pane.types("y\r")
         pane.waits(lambda rows: _count(rows, "sentence that takes"))
+        once = ("step 1 of", "step 2: thinking…", "> words for the agent", "To begin with:")
         for columns in (70, 50, 100):
             pane.resizes(columns, 24)
-            rows = pane.waits(partial(_is_set, columns, "step 1 of"))
-            assert _count(rows, "step 2: thinking…") == _count(rows, "> words for the agent") == 1
-            assert _count(rows, "To begin with:") == 1
+            pane.waits(partial(_is_set, columns, once, above))
         held.set()
         rows = pane.waits(lambda rows: any("autoagent --resume" in row for row in rows))
         assert _count(rows, "step 2: thinking…") == 0
         assert _count(rows, "a.txt: new, 1 line, 4 bytes") == 1
 
 
-def _is_set(columns: int, bar: str, rows: list[str]) -> bool:
-    """Whether the last row is the bar, as it stands at that width."""
-    whole = "step 1 of 100, $0.00"
-    return rows[-1].startswith(bar) and len(rows[-1]) < columns and whole[:9] in rows[-1]
+def _is_set(columns: int, once: Sequence[str], above: str, rows: list[str]) -> bool:
+    """Whether each of the texts stands there once, at that width, and the one above whole."""
+    fits = rows[-1].startswith("step ") and len(rows[-1]) < columns
+    return fits and all(_count(rows, text) == 1 for text in once) and above in "".join(rows)
 
 
 def _count(rows: list[str], text: str) -> int:

@@ -137,11 +137,10 @@ class Bottom:
     def rows_above_cursor(self, drawn: Drawn, columns: int) -> int:
         """How many rows above the cursor these lines take at that width, wrapped to it."""
         cursor = drawn.get_cursor_position(self._typed)
-        rows = 0
-        for y in range(cursor.y):
-            cells = [x for x, cell in drawn.data_buffer[y].items() if cell.char.strip()]
-            rows += max(cells, default=0) // columns + 1
-        return rows + cursor.x // columns
+        last = [_last_cell(drawn, y) for y in range(cursor.y + 1)]
+        # Behind the last character the cursor stays with it.
+        above = min(cursor.x, last[-1]) // columns
+        return above + sum(cell // columns + 1 for cell in last[:-1])
 
     # The lines.
 
@@ -179,6 +178,12 @@ class Bottom:
 
 
 _PLAIN = {name: re.sub("dim|bold", "", style) for name, style in _STYLES.items()}
+
+
+def _last_cell(drawn: Drawn, row: int) -> int:
+    """The column of the last character; 0 where there is none."""
+    cells = drawn.data_buffer[row].items()
+    return max((column for column, cell in cells if cell.char.strip()), default=0)
 
 
 def _shown(lines: Callable[[], list[str]], style: str) -> ConditionalContainer:
