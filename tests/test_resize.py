@@ -64,7 +64,8 @@ class Pane:
 @contextmanager
 def at_tmux(folder: Path, replies: list[Scripted], *args: str) -> Iterator[Pane]:
     with FakeOpenAI(replies) as server:
-        # With money the lowest line is long: whether it was drawn anew can be seen.
+        # With money the lowest line is long, and shorter where there is less room: so it can be
+        # seen whether it was drawn anew.
         variables = {"AUTOAGENT_MEMORY": "none", "AUTOAGENT_PRICE": "1,1,1"}
         program = Program(folder, server.base_url, variables)
         pane = Pane(folder / "tmux")
@@ -106,8 +107,9 @@ def test_the_lines_beneath_are_drawn_once_at_every_width(tmp_path: Path) -> None
 
 
 def _is_set(columns: int, once: Sequence[str], above: str, rows: list[str]) -> bool:
-    """Whether each of the texts stands there once, at that width, and the one above whole."""
-    fits = rows[-1].startswith("step ") and len(rows[-1]) < columns
+    """Whether each of the texts stands there once, at that width, and the one above whole. The
+    lowest line has room for the tokens from 60 columns on."""
+    fits = rows[-1].startswith("step ") and ("tokens" in rows[-1]) == (columns >= 60)
     return fits and all(_count(rows, text) == 1 for text in once) and above in "".join(rows)
 
 
