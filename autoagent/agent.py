@@ -268,7 +268,8 @@ class Agent:
         if answer.decided is None:
             if self.cancel.reason is not None:
                 return  # the next turn asks for words, or stops
-            raise Ended(ended_by("interrupt", self.state, self.caller.elapsed_s))
+            left = ended_by("interrupt", self.state, self.caller.elapsed_s)
+            raise Ended(replace(left, answer="You left."))
         decided = answer.decided
         if decided.verdict == "run":
             hosts = unmet(self.state, self.catalogue, spec, pending.reply.command)

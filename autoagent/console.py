@@ -1,12 +1,10 @@
 """A run at a console: goals in, events shown, answer, receipt and exit code out."""
 
 import argparse
-import os
-import select
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -25,6 +23,7 @@ from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.events import SCHEMA_VERSION, Stopped
 from autoagent.outlets import Outlets
 from autoagent.relaying import Question
+from autoagent.standard_input import standard_input
 from autoagent.state import State
 from autoagent.terminal.bar import bar
 from autoagent.terminal.desk import Desk, line_desk, live_desk, lives
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
     from autoagent.assembling import Inputs
     from autoagent.session import Session
     from autoagent.terminal.interactive import Terminal
-
-_SILENCE_S = 300.0
-_LARGEST_INPUT = 10_000_000  # bytes
 
 
 def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -130,7 +126,8 @@ def _run(
         raise ConfigError("--ai-settings goes with a new session; give this one a --goal.")
     one_shot = settings.one_shot or settings.continuous or not at_terminal
     attended = settings.interactive or not one_shot
-    asks_goals = at_terminal and found is None and not settings.goals
+    is_done = found is not None and not found.is_branched and _is_done(found.session)
+    asks_goals = at_terminal and not settings.goals and (found is None or is_done)
     with _desk(settings, environ, out, live=at_terminal and (attended or asks_goals)) as desk:
         if attended and (question := trust_question(settings)):
             settings = after_trust(given, environ, settings, desk.prompter, question)
@@ -140,10 +137,11 @@ def _run(
             settings = with_way(given, environ, settings, desk.out, desk.prompter)
             outlets.open(settings)
         schema = read_schema(settings.answer_schema) if settings.answer_schema else None
-        context = _standard_input(out) if settings.reads_stdin else ""
+        context = standard_input(out) if settings.reads_stdin else ""
         goals = list(settings.goals)
-        if not goals and found is None:
+        if not goals and (found is None or asks_goals):
             goals = desk.prompter.goals() if at_terminal else []
+            settings = replace(settings, goals=tuple(goals))
             if not goals:
                 raise ConfigError('There is no goal. Say what is to be reached: --goal "…".')
         if not attended:
@@ -228,6 +226,12 @@ def _make_room(settings: Settings, found: "_Earlier | None", out: Output) -> Non
     said = make_room(settings, time.time(), {found.session.folder.name} if found else set())
     if said and not settings.quiet:
         out.line(said, "dim")
+
+
+def _is_done(session: "sessions.Kept") -> bool:
+    from autoagent.sessions.summary import summary
+
+    return summary(session.folder).status == "done"
 
 
 def _at_terminal(out: Output) -> bool:
@@ -336,34 +340,6 @@ def _show(
                 if person is not None:
                     person.agent = item.agent
                 item.reply(item.put(person) if person else None)
-
-
-def _standard_input(out: Output) -> str:
-    """All of standard input; an end of waiting when it stays open and silent."""
-    if sys.stdin is None:
-        raise ConfigError("Standard input is closed, so `-` has nothing to read; leave `-` out.")
-    data = b""
-    said = False
-    while True:
-        waiting_s = _SILENCE_S if said else 3.0
-        if not select.select([0], [], [], waiting_s)[0]:
-            if said:
-                raise ConfigError(
-                    f"Standard input stayed open and silent for {_SILENCE_S:.0f} s. `-` reads it "
-                    "to its end; leave `-` out, or close the input."
-                )
-            out.line("  waiting for the end of standard input (-)", "dim")
-            said = True
-            continue
-        chunk = os.read(0, 65536)
-        if not chunk:
-            return data.decode("utf-8", "replace")
-        data += chunk
-        if len(data) > _LARGEST_INPUT:
-            raise ConfigError(
-                f"Standard input is over {_LARGEST_INPUT:,} bytes; put it into a file in the "
-                "workspace and name the file in the goal."
-            )
 
 
 def _failure(

@@ -41,7 +41,9 @@ def set_up(settings: Settings, none: NoWay, out: Output, prompter: Prompter) -> 
         prompter.keep_early()
         _tell(settings, none, out)
         typed = _Typed()
-        for _ in range(_TRIES):
+        for number in range(1, _TRIES + 1):
+            if number > 1:
+                told(out, f"Try {number} of {_TRIES}:")
             typed = _asked(typed, out, prompter)
             if _kept(settings, typed, out):
                 return
@@ -74,14 +76,22 @@ def _asked(last: _Typed, out: Output, prompter: Prompter) -> _Typed:
     usual = OPENAI_URL if choice == "1" else ""
     if choice == last.choice:
         usual = last.address
-    address = _line(prompter, f"Address (Enter: {escaped(usual)}): " if usual else "Address: ")
-    address = address or usual
+    address = _address(usual, out, prompter)
     if choice == "2":
         return _Typed(choice, address)
     key = prompter.unseen_line("Key (isn't shown): ")
     if key is None:
         raise _Leaves
     return _Typed(choice, address, key)
+
+
+def _address(usual: str, out: Output, prompter: Prompter) -> str:
+    from autoagent.models.trying import NO_ADDRESS, may_be_address
+
+    text = f"Address (Enter: {escaped(usual)}): " if usual else "Address: "
+    while not may_be_address(address := _line(prompter, text) or usual):
+        told(out, NO_ADDRESS, "red")
+    return address
 
 
 def _line(prompter: Prompter, text: str) -> str:

@@ -285,3 +285,39 @@ def test_sub_agents_at_work_stand_in_the_bar(tmp_path: Path) -> None:
         seen.waits(lambda rows: rows and ", 1 agent, " in rows[-1])
         held.set()
         assert seen.ends() == 0
+
+
+def test_ok_is_a_yes_and_a_slip_of_the_finger_is_asked_about_again(tmp_path: Path) -> None:
+    """Two letters are no words to an agent; the letters are explained."""
+    second = says("write_file", path="b.txt", content="text")
+    with emulated(tmp_path, [WRITE, second, DONE], "Write") as seen:
+        seen.answers(ASKS, "yy")
+        seen.sees("y     run it", ASKS.rstrip())
+        seen.answers(ASKS, "ok")
+        seen.sees("a.txt: new, 1 line, 5 bytes")
+        seen.answers("Run it?", "q")
+        assert seen.ends() == 130
+
+        assert "  You left." in seen.scrolled
+        assert [path.name for path in seen.workspace.iterdir()] == ["a.txt"]
+
+
+def test_an_edit_of_what_is_not_there_is_said_before_it_is_agreed_to(tmp_path: Path) -> None:
+    edit = says("edit_file", path="no.txt", old="a", new="b")
+    with emulated(tmp_path, [edit, DONE], "Write") as seen:
+        seen.answers("Run it?", "n")
+        seen.answers("Why not?", "")
+        assert seen.ends() == 0
+
+        assert any(row.startswith("It will fail as things are: ") for row in seen.scrolled)
+
+
+def test_who_resumes_a_session_that_is_done_is_asked_for_one_goal_more(tmp_path: Path) -> None:
+    with emulated(tmp_path, [DONE], "Write") as seen:
+        assert seen.ends() == 0
+    with emulated(tmp_path, [DONE], "--resume") as seen:
+        seen.sees("What shall be reached?")
+        seen.types("Write more" + ENTER + ENTER)
+        assert seen.ends() == 0
+
+        assert "2. Write more" in seen.server.chats[0]["messages"][-1]["content"]

@@ -80,6 +80,30 @@ def test_a_model_that_refuses_is_passed_over_whatever_its_name(tmp_path: Path) -
     assert "Using small of a model server (others: big; --model chooses)." in done.err
 
 
+def test_of_an_address_on_this_machine_a_model_is_used_that_is_there(tmp_path: Path) -> None:
+    """Else a first run would ask for one of OpenAI's; a name that was given stays."""
+    models = [EMBEDDER, CHATTER]
+    with FakeOpenAI([DONE] * 5, models=models, check=no_chat) as server:
+        address = {"OPENAI_BASE_URL": server.base_url}
+        done = found(tmp_path, server, **address)
+        named = found(tmp_path, server, "--goal", "go", "--model", "other", **address)
+        asked = [body["model"] for body in server.chats]
+
+    assert (done.code, done.out) == (0, "42\n")
+    assert f"Using {CHATTER} of {server.base_url}, which has no gpt-5-mini; --model" in done.err
+    assert named.code == 0
+    assert asked[-2:] == [CHATTER, "other"]
+
+
+def test_of_an_address_that_has_the_usual_model_that_is_used(tmp_path: Path) -> None:
+    with FakeOpenAI([DONE], models=["llama3", "gpt-5-mini"]) as server:
+        done = found(tmp_path, server, OPENAI_BASE_URL=server.base_url)
+
+        assert done.code == 0
+        assert server.chats[-1]["model"] == "gpt-5-mini"
+        assert "Using" not in done.err
+
+
 def test_a_model_that_was_named_is_not_tried_first(tmp_path: Path) -> None:
     """The person knows; loading another would cost minutes."""
     with FakeOpenAI([DONE], models=["a", "b", "c"]) as server:

@@ -19,7 +19,7 @@ def test_words_with_a_slash_are_answered_and_the_question_stays(tmp_path: Path) 
         screen.answers(ASKS, "/stauts")
         screen.shows("There is no /stauts; did you mean /status?")
         screen.answers(ASKS, "?")
-        screen.shows("  y               run it", "/goal TEXT")
+        screen.shows("  y     run it", "/help has what else can be typed.")
         screen.answers(ASKS, "/goal Write a test too")
         screen.answers(ASKS, "y")
 

@@ -10,6 +10,7 @@ from autoagent.configuration.settings import Settings
 from autoagent.errors import ConfigError
 from autoagent.events import Limits
 from autoagent.model import ModelCard
+from autoagent.models.address import is_local
 from autoagent.models.catalog import OPENAI_URL, look_up
 from autoagent.models.learned import Learned
 from autoagent.models.servers import (
@@ -106,6 +107,11 @@ def address(settings: Settings) -> str | None:
 
 
 def _model(settings: Settings) -> tuple[str, str | None, list[str]]:
+    given = settings.base_url
+    if given and is_local(given) and not settings.azure and not settings.explicit("model"):
+        name = _of_address(settings.model, given, settings.api_key)
+        said = f"Using {name} of {given}, which has no {settings.model}; --model chooses."
+        return (name, given, [said]) if name else (settings.model, given, [])
     if settings.api_key or settings.base_url:
         return settings.model, settings.base_url, []
     found = find_local(settings.local_ports)
@@ -121,6 +127,14 @@ def _model(settings: Settings) -> tuple[str, str | None, list[str]]:
             return name, server.base_url, [f"Using {name} of {server.name}{how}."]
         silent.append(server)
     raise _no_way(settings, silent)
+
+
+def _of_address(usual: str, base_url: str, key: str | None) -> str:
+    """The model to use of a server on this machine whose address was given, and which doesn't
+    list the usual one; "" where there is none, or it has the usual one."""
+    names = listed_models(base_url, key)
+    known = {usual, f"{usual}:latest"} & set(names)
+    return "" if known else _answering(LocalServer("", base_url, names))
 
 
 def _answering(server: LocalServer) -> str:

@@ -31,6 +31,10 @@ class Way:
     others: tuple[str, ...]
 
 
+# What was typed isn't repeated: it may be a key.
+NO_ADDRESS = "That is no address; one looks like http://127.0.0.1:11434/v1."
+
+
 def find_way(
     address: str, key: str, model: str | None, usual: str, *, check_s: float = CHECK_S
 ) -> Way:
@@ -45,14 +49,19 @@ def find_way(
     return _answering(url, key, _order(names, model, usual), names, check_s)
 
 
+def may_be_address(typed: str) -> bool:
+    """Whether that can be an address at all, and no key that was pasted at its question."""
+    host = typed.partition("/")[0]
+    return "://" in typed or host == "localhost" or bool(set(host) & set(".:"))
+
+
 def _whole(address: str, key: str) -> str:
     """The address with a scheme. A key never goes out unencrypted because of a guess."""
     if "://" in address:
         return address
+    if not may_be_address(address):
+        raise ConfigError(NO_ADDRESS)
     host = address.partition("/")[0]
-    if host != "localhost" and not set(host) & set(".:"):
-        # Not repeated: it may be a key that was pasted at the wrong question.
-        raise ConfigError("That is no address; one looks like http://127.0.0.1:11434/v1.")
     plain = is_local(f"//{address}") or (":" in host and not key)
     return f"{'http' if plain else 'https'}://{address}"
 

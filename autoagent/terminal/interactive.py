@@ -23,6 +23,7 @@ from autoagent.wishes import Wish
 from commands.cancel import Cancel
 
 _LEAVE = Answer(None)
+_A_SLIP = 2  # characters: no words to an agent, and a question that stays is no harm
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class Terminal:
         match typed.lower().split():
             case ["q" | "/quit"]:
                 return _LEAVE
-            case ["y" | "yes"]:
+            case ["y" | "yes" | "ok" | "okay"]:
                 return asked.decided("yes")
             case ["y", number] if number.removeprefix("-").isdecimal():
                 return asked.decided("yes", count=int(number.removeprefix("-")))
@@ -202,8 +203,8 @@ class Terminal:
                 return self._first(asked)
             case []:
                 pass
-            case [_] if len(typed) == 1:
-                self._slash.help()
+            case [_] if len(typed) <= _A_SLIP and typed.isascii():
+                self._slash.letters()
             case _:
                 return Answer(Decided(asked.step, "refuse", "feedback instead"), typed)
         return asked

@@ -123,7 +123,7 @@ class Plain:
                 self._changed(event)
             case Limited() | Switched() | Aimed():
                 self._granted(event, goals_before)
-            case Recalled(memos=memos) if memos and self._watched:
+            case Recalled(memos=memos) if memos and self._watched and self._tells_memories:
                 self._recalled(memos)
             case Stopped():
                 self._out.write("")  # ends the passing line
@@ -137,6 +137,11 @@ class Plain:
                 pass  # of no interest, or typed by the person
             case Visited() | Told() | Inherited():
                 pass  # the result tells of it, or the agent who said it
+
+    @property
+    def _tells_memories(self) -> bool:
+        """In a log, or when asked for: where a person sits, /memory has them."""
+        return self._verbose or not self._out.lives
 
     def _note(self, text: str) -> None:
         told(self._out, text, "dim")

@@ -46,7 +46,9 @@ def preview(workspace: Workspace, command: Command) -> Preview | None:
     try:
         found = workspace.read(path, _LARGEST)
     except MissingPath:
-        return None if spec is edit_file else _new(path, args["content"])
+        if spec is edit_file:
+            raise
+        return _new(path, args["content"])
     before = _text_of(found)
     if spec is not edit_file:
         add = spec is append_file

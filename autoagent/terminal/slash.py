@@ -148,6 +148,13 @@ class Slash:
             paragraph(self._out, meaning, mark=f"{key:<{_KEYS}}")
         told(self._out, _WORDS)
 
+    def letters(self) -> None:
+        """What answers a question, without the words."""
+        for key, meaning in _HELP:
+            if not key.startswith("/"):
+                paragraph(self._out, meaning, mark=f"{key:<6}")
+        told(self._out, f"{_WORDS} /help has what else can be typed.")
+
     def _plan(self) -> None:
         for item in self._state.plan:
             paragraph(self._out, item, mark="- ")
