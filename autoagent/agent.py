@@ -111,7 +111,8 @@ class Agent:
         if reason is not None:
             words = self.person.interrupted() if self.person and reason == "interrupt" else None
             if words is None:
-                raise Ended(ended_by(reason, self.state, self.caller.elapsed_s))
+                why = self.cancel.reason or reason  # the terminal may be gone meanwhile
+                raise Ended(ended_by(why, self.state, self.caller.elapsed_s))
             self.cancel.clear()
             if words or self.state.free_steps:
                 yield [Fed(self.runner.clean(words), stops=True)]

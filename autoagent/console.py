@@ -17,6 +17,7 @@ from autoagent.citing import with_sources
 from autoagent.configuration import places
 from autoagent.configuration import settings as setting
 from autoagent.configuration.places import private_folder
+from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings
 from autoagent.configuration.values import from_text
 from autoagent.errors import AutoAgentError, ConfigError
@@ -32,6 +33,7 @@ from autoagent.terminal.plain import Voices, states_of, voices
 from autoagent.terminal.ringing import Ringing
 from autoagent.terminal.signals import Signals
 from autoagent.terminal.standard_output import StandardOutput
+from autoagent.terminal.unheard import keep_unheard
 from autoagent.uncollected import uncollected
 from commands.cancel import Cancel
 
@@ -167,6 +169,7 @@ def _begin(
     if not settings.quiet:
         out.status("starting…")
     inputs = Inputs(settings, environ, attended, context, schema, glimpsed=desk.glimpsed)
+    desk.cleans(Redactor(settings.secrets).clean_so_far)
     verbose = settings.verbose
     how = {"quiet": settings.quiet, "verbose": verbose, "attended": attended}
     view = voices(out, watched=attended or verbose, **how)
@@ -199,12 +202,11 @@ def _desk(settings: Settings, environ: Mapping[str, str], out: Output, *, live: 
     """Where the person sits; `live`: they are to be asked, or watch."""
     if not (live and settings.output_format == "text" and lives(out, environ)):
         return line_desk(out)
-    from autoagent.configuration.secrets import Redactor
     from autoagent.terminal.slash import WORDS
 
     private_folder(settings.places.state)
     history = settings.places.state / "history"
-    return live_desk(out, environ, history, WORDS, Redactor(settings.secrets).clean)
+    return live_desk(out, environ, history, WORDS, Redactor(settings.secrets).clean_so_far)
 
 
 def _begun(inputs: "Inputs", goals: list[str], found: _Earlier | None) -> "Session":
@@ -240,7 +242,6 @@ def _at_terminal(out: Output) -> bool:
 
 def _changes(settings: Settings, state: State, step: int | None) -> list[str]:
     """The difference that the session has made so far, or that step, and what it comes to."""
-    from autoagent.configuration.secrets import Redactor
     from autoagent.subcommands.taking_back import difference_of
 
     clean = Redactor(settings.secrets).clean
@@ -293,6 +294,8 @@ def _follow(
         elapsed_s = state.spent.elapsed_s
         state.apply(Stopped("error", error.exit_code, str(error), None, error.go_on, elapsed_s))
     desk.close()
+    if person is not None:
+        keep_unheard(out, person.unheard(), person.begun, session.folder, state)
     stopped = state.stopped
     assert stopped is not None
     result = result_object(state, session.journal.hash)

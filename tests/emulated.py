@@ -18,7 +18,7 @@ from tests.program import Program
 
 LIMIT_S = 30.0
 ENTER, CTRL_C, CTRL_D, TAB, UP, ALT_ENTER = "\r", "\x03", "\x04", "\t", "\x1b[A", "\x1b\r"
-_VARIABLES = {
+VARIABLES = {
     "TERM": "xterm-256color",
     "AUTOAGENT_MEMORY": "none",
     "AUTOAGENT_WINDOW": "32000",
@@ -88,6 +88,10 @@ class Emulated:
             )
         return self.rows
 
+    def looks(self, at_most_s: float) -> None:
+        """Take what comes next, if anything does."""
+        self._fed(at_most_s)
+
     def sees(self, *texts: str) -> list[str]:
         """Until each text stands on the screen."""
         return self.waits(lambda rows: all(any(t in row for row in rows) for t in texts))
@@ -143,7 +147,7 @@ def emulated(
 ) -> Iterator[Seen]:
     """autoagent at a terminal of so many columns and rows."""
     with FakeOpenAI(replies) as server:
-        program = Program(folder, server.base_url, {**_VARIABLES, **variables})
+        program = Program(folder, server.base_url, {**VARIABLES, **variables})
         columns, rows = size
         child = pexpect.spawn(
             sys.executable,

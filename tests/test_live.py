@@ -200,9 +200,40 @@ def test_an_editor_has_the_terminal_to_itself(tmp_path: Path) -> None:
         assert (seen.workspace / "b.txt").read_text() == "text\n"
 
 
+def test_ctrl_c_in_an_editor_is_the_editors_own(tmp_path: Path) -> None:
+    """In some it is a key like any other; pressed twice it would leave the session."""
+    editor = tmp_path / "editor"
+    editor.write_text(
+        "#!/bin/sh\ntrap 'echo heard >/dev/tty' INT\nread -r a </dev/tty || read -r a </dev/tty"
+        ' || read -r a </dev/tty\nsed -i "s/a.txt/$a/" "$1"\n'
+    )
+    editor.chmod(0o700)
+    with emulated(tmp_path, [WRITE, DONE], "Write", EDITOR=str(editor)) as seen:
+        seen.answers(ASKS, "e")
+        seen.waits(lambda rows: not any(row.startswith("step 1 of") for row in rows))
+        seen.types(CTRL_C)
+        seen.sees("heard")
+        seen.types("b.txt\n")
+        seen.sees("  b.txt  new, 1 line, 5 bytes")
+        seen.answers("Run it?", "y")
+        assert seen.ends() == 0
+
+
 def test_a_terminal_that_goes_away_ends_the_run_as_hung_up(tmp_path: Path) -> None:
     with emulated(tmp_path, [WRITE], "Write") as seen:
         seen.sees(ASKS.rstrip())
+        seen.child.close(force=False)
+        (journal,) = seen.program.home.glob("sessions/*/journal.jsonl")
+        last = json.loads(journal.read_text().splitlines()[-1])
+
+    assert (last["type"], last["exit_code"]) == ("Stopped", 129)
+
+
+def test_a_terminal_that_goes_away_after_ctrl_c_ends_the_run_as_hung_up(tmp_path: Path) -> None:
+    with emulated(tmp_path, [Answer(WRITE, hold=Event())], "Write") as seen:
+        seen.sees("step 1: thinking…")
+        seen.types(CTRL_C)
+        seen.sees("Stopped. Words for the agent")
         seen.child.close(force=False)
         (journal,) = seen.program.home.glob("sessions/*/journal.jsonl")
         last = json.loads(journal.read_text().splitlines()[-1])
@@ -321,3 +352,19 @@ def test_who_resumes_a_session_that_is_done_is_asked_for_one_goal_more(tmp_path:
         assert seen.ends() == 0
 
         assert "2. Write more" in seen.server.chats[0]["messages"][-1]["content"]
+
+
+def test_ctrl_c_in_a_text_that_is_edited_leaves_the_command_as_it_was(tmp_path: Path) -> None:
+    """The text is no words for the agent; Up brings it back."""
+    with emulated(tmp_path, [WRITE, DONE], "Write") as seen:
+        seen.answers(ASKS, "e")
+        seen.sees("path: a.txt")
+        seen.types("-other" + CTRL_C)
+        seen.sees("It is as it was.")
+        seen.waits(lambda rows: rows[-2] == ASKS.rstrip())
+        seen.types(UP)
+        seen.sees(f"{ASKS}a.txt-other")
+        seen.types("\x15" + "y" + ENTER)
+        assert seen.ends() == 0
+
+        assert (seen.workspace / "a.txt").read_text() == "text\n"

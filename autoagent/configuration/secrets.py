@@ -8,6 +8,7 @@ from functools import cache
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 12  # characters; anything shorter stands in ordinary text too often
+_TELLS = 4  # characters: fewer at the end of a text are no sign that a secret begins there
 
 _NAMED = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|PRIVATE", re.IGNORECASE)
 _PLACE = re.compile(r"_(FILE|PATH|DIR|SOCK|SOCKET)$", re.IGNORECASE)
@@ -46,6 +47,7 @@ class Redactor:
         # Patterns and their names by the first character. Only each one's first characters
         # go into the search: to compile it all would cost more than a first model call.
         self._forms: dict[str, dict[str, str]] = {}
+        self._whole: set[str] = set()  # each form, unwrapped
         heads: set[str] = set()
         for name, value in values.items():
             value = value.strip()
@@ -58,6 +60,7 @@ class Redactor:
                 forms = self._forms.setdefault(characters[0], {})
                 forms.setdefault(gap.join(characters), name)
                 heads.add(gap.join(characters[:SHORTEST]))
+            self._whole |= {*_spellings(value), *_base64(value)}
         self._heads = re.compile("|".join(sorted(heads))) if heads else None
 
     def clean(self, text: str) -> str:
@@ -68,6 +71,17 @@ class Redactor:
             kept += (text[at:start], f"[secret {name}]")
             at = end
         return "".join([*kept, text[at:]])
+
+    def clean_so_far(self, text: str) -> str:
+        """The same for a text that goes on: an end with which a secret may begin is left out."""
+        text = self.clean(text)
+        end = len(text)
+        for form in self._whole:
+            at = text.find(form[:_TELLS], max(0, len(text) - len(form) + 1), end)
+            while at >= 0 and not form.startswith(text[at:]):
+                at = text.find(form[:_TELLS], at + 1, end)
+            end = at if at >= 0 else end
+        return text[:end]
 
     def holds(self, text: str) -> str | None:
         """The name of the first secret in `text`; None when there is none."""

@@ -46,4 +46,6 @@ def wrapped(line: str, room: int) -> list[str]:
 def _cells(character: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me"):
         return 0
+    if "\U0001f1e6" <= character <= "\U0001f1ff":  # two are a flag; some terminals show letters
+        return 2
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -38,6 +38,9 @@ class Desk:
     def close(self) -> None:
         """Leave the terminal; the output goes on, in plain lines."""
 
+    def cleans(self, clean: Callable[[str], str]) -> None:
+        """More is secret than was known when it began."""
+
     def when_typed(self, call: Callable[[], None]) -> None:
         """Call this, from any thread, when something was typed that answers no question;
         where that can't be known, never."""

@@ -18,8 +18,9 @@ from autoagent.terminal.output import Output
 from autoagent.terminal.prompter import Keys, Prompter
 from autoagent.terminal.proposal import MOST_LINES, propose
 from autoagent.terminal.ringing import Ringing
+from autoagent.terminal.signals import without_interrupts
 from autoagent.terminal.slash import Slash
-from autoagent.wishes import Wish
+from autoagent.wishes import NewGoal, Wish
 from commands.cancel import Cancel
 
 _LEAVE = Answer(None)
@@ -51,6 +52,17 @@ class _Asked:
         run = "Run it this once?" if self.concerns else "Run it?"
         who = f"{self.agent}: " if self.agent else ""
         return f"{who}{run} y/n/e/d/s/q/?{always}: "
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    text: str
+    told: bool = False  # that the agent gets them
+
+
+def _as_words(goal: NewGoal) -> str:
+    which = "One goal more" if goal.number is None else f"Goal {goal.number} from now on"
+    return f"{which}: {goal.text}"
 
 
 def _covered(scope: str) -> str:
@@ -86,8 +98,7 @@ class Terminal:
         self._environ = environ
         self._ringing = ringing
         self._cancel = cancel
-        self._early: list[str] = []
-        self._aside: list[str] = []  # told already
+        self._early = [_Words(text) for text in prompter.early()]
         self._leaving = False
         self._explained = False
         self.agent = ""  # the sub-agent that asks, "" the session's own agent
@@ -134,22 +145,39 @@ class Terminal:
     def heard(self) -> list[str]:
         """What was typed unasked; a word with a slash is answered at once."""
         self.look()
-        aside, self._aside = self._aside, []
         early, self._early = self._early, []
         self._out.queued(())
-        for typed in early:
-            told(self._out, f"The agent gets your words: {typed}", "dim")
-        return [*aside, *early]
+        for words in early:
+            if not words.told:
+                told(self._out, f"The agent gets your words: {words.text}", "dim")
+        return [words.text for words in early]
+
+    def unheard(self) -> list[str]:
+        """At the end: what the agent didn't get."""
+        early, self._early = [words.text for words in self._early], []
+        goals = [wish for wish in self.wishes() if isinstance(wish, NewGoal)]
+        return [*early, *self._keys.lines_ahead(), *map(_as_words, goals)]
+
+    @property
+    def begun(self) -> str:
+        """At the end: a line that wasn't sent."""
+        return self._keys.begun()
 
     def look(self) -> None:
         """Answer at once what was typed behind a slash; other words wait for the agent."""
         with self._out.meanwhile():
             for typed in self._keys.lines_ahead():
-                if typed == "/quit":
-                    self._leave_soon()
-                elif not self._slash.obeys(typed):
-                    self._early.append(typed)
-        self._out.queued([*self._aside, *self._early])
+                self._take(typed)
+        self._out.queued([words.text for words in self._early])
+
+    def _take(self, typed: str, *, tells: str = "") -> None:
+        """Words that answer nothing; `tells` says why, where that isn't plain."""
+        if typed == "/quit":
+            self._leave_soon()
+        elif not self._slash.obeys(typed):
+            if tells:
+                told(self._out, f"{tells}: {typed}")
+            self._early.append(_Words(typed, told=bool(tells)))
 
     def wishes(self) -> list[Wish]:
         wishes, self._slash.wishes = self._slash.wishes, []
@@ -243,10 +271,16 @@ class Terminal:
         editor = editor_of(self._environ)
         try:
             if editor:
-                with self._prompter.aside():
+                with self._prompter.aside(), without_interrupts():
                     command = edited_in(editor, asked.draft or as_text(asked.command))
             else:
                 command = retyped(asked.command, self._prompter.edits, self._retyped)
+        except Interrupted:
+            if self._cancel.reason != "interrupt" or self._leaving:
+                raise
+            self._cancel.clear()
+            told(self._out, "It is as it was.")
+            return asked
         except EditFailed as failed:
             told(self._out, str(failed), "magenta")
             told(self._out, "e opens it again, as you left it.")
@@ -282,8 +316,7 @@ class Terminal:
     def _set_aside(self) -> None:
         """What was typed before a question stands is no answer to it."""
         for typed in self._keys.typed_ahead():
-            told(self._out, f"Typed before the question, so the agent gets it as words: {typed}")
-            self._aside.append(typed)
+            self._take(typed, tells="Typed before the question, so the agent gets it as words")
 
     def _leave_soon(self) -> None:
         self._leaving = True

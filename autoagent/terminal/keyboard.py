@@ -63,6 +63,10 @@ class Keyboard:
         lines, self._rest = self._rest.split(b"\n"), b""
         return _texts(lines)
 
+    def begun(self) -> str:
+        """It stays with the terminal, for whoever reads there next."""
+        return ""
+
     def line(self) -> str | None:
         """The next line, without its end; None at the end of input; Interrupted."""
         while b"\n" not in self._rest:

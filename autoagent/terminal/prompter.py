@@ -33,6 +33,10 @@ class Keys(Protocol):
         """All that was typed up to now and can be no answer to what is asked next."""
         ...
 
+    def begun(self) -> str:
+        """At the end: a line that wasn't sent, where it is known."""
+        ...
+
 
 class Prompter:
     """Asks for lines. `Interrupted` when a wait for one was ended."""
@@ -58,8 +62,13 @@ class Prompter:
         return typed is not None and typed.lower() in ("y", "yes")
 
     def keep_early(self) -> None:
-        """What was typed up to now answers nothing; it is kept for the goals."""
+        """What was typed up to now answers nothing; it is kept for the goals, or the agent."""
         self._early += self._keys.typed_ahead()
+
+    def early(self) -> list[str]:
+        """What was kept so, once."""
+        early, self._early = self._early, []
+        return early
 
     def line(self, text: str, *, takes_begun: bool = False) -> str | None:
         """What was typed, stripped; None at the end of input. `takes_begun`: a line that was
@@ -91,7 +100,7 @@ class LinePrompter(Prompter):
         self._keyboard = keyboard
 
     def _goals(self) -> list[str]:
-        goals = list(self._early)
+        goals = self.early()
         for goal in goals:
             self._out.line(f"> {goal}")
         while typed := self.line("> "):

@@ -1,7 +1,8 @@
 """Signals made into a cancel: a handler only notes them, since it may run anywhere."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 from threading import Thread
 from types import FrameType
@@ -14,6 +15,20 @@ _REASONS: dict[int, Reason] = {
     signal.SIGTERM: "terminate",
     signal.SIGHUP: "hangup",
 }
+
+
+@contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Ctrl-C is for another program at this terminal meanwhile; from the main thread alone."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or before == signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: None)  # not ignored: the program would inherit that
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Signals:

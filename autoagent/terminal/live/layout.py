@@ -37,6 +37,7 @@ _MOST_QUEUED = 3
 _MOST_TYPED = 8
 _MENU = 6
 _HINT = "words for the agent, or /help"
+_INSIST = "say what shall be reached; Ctrl-D leaves"
 _BEGUN_FIRST = "First your words to the agent, then the question: "
 _STYLES = {
     "coming": "dim",
@@ -168,10 +169,13 @@ class Bottom:
         return [("class:question", text)]
 
     def _empty(self) -> StyleAndTextTuples:
+        if self._typing.question is not None:
+            return [("class:hint", _INSIST)]
         return [("class:hint", self._hint if self._bar(0) else "")]  # before that nobody hears
 
     def _is_empty(self) -> bool:
-        return self._typing.question is None and not self._typing.buffer.text
+        question = self._typing.question
+        return not self._typing.buffer.text and (question is None or question.insists)
 
     def _hides(self) -> bool:
         return self._typing.asked is not None and self._typing.asked.hidden

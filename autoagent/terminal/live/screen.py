@@ -1,32 +1,39 @@
 """The lines at the bottom of the terminal: what is going on, the line that is typed, the bar."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, main_thread
 from typing import Any, TextIO
 
 from prompt_toolkit.application import Application, in_terminal
 from prompt_toolkit.application.current import create_app_session
-from prompt_toolkit.data_structures import Size
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.input.typeahead import get_typeahead
 from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.output.color_depth import ColorDepth
-from prompt_toolkit.output.vt100 import Vt100_Output
 
 from autoagent.glimpse import Glimpse
+from autoagent.terminal.escape import one_line
 from autoagent.terminal.keyboard import Interrupted
 from autoagent.terminal.live.coming import Activity, Coming
 from autoagent.terminal.live.layout import Bottom
-from autoagent.terminal.live.typing import Question, Typing
+from autoagent.terminal.live.typing import Question, Typing, history_in
 from autoagent.terminal.live.words import Words
+from autoagent.terminal.live.writing import USUAL, Batched
 
 _TICK_S = 1.0
 _FASTEST_S = 0.05  # between two drawings
 _ENDED_S = 5.0
+
+
+class Lost(Exception):
+    """The lines beneath are gone by a bug of ours, and nothing can be asked there."""
+
+
+class _Broken(Exception):
+    """Ends the application; why is noted already."""
 
 
 class Screen:
@@ -49,10 +56,10 @@ class Screen:
         clean: Callable[[str], str],
         colour: bool,
     ) -> None:
-        self._output = _Batched(stream, environ.get("TERM"))
+        self._output = Batched(stream, environ.get("TERM"))
         self._environ = environ
         self.coming = Coming(clean)
-        self.typing = Typing(_history(history), Words(words), self._heard, self._echo)
+        self.typing = Typing(history_in(history), Words(words), self._heard, self._echo, clean)
         self.said: Callable[[], None] = lambda: None
         self._bottom = Bottom(self.typing, self.coming, self._output.get_size)
         self._app: Application[None] = Application(
@@ -77,33 +84,49 @@ class Screen:
         self._woken = False
         self._ahead: list[str] = []
         self.hung_up = False
-        self._winch: Any = None
+        self.begun = ""  # when it ended: a line that wasn't sent
+        self._over = False
+        self._asking: Question | None = None
+        self._entered: Event | None = None
+        self._before: dict[int, Any] = {}  # how signals were handled
 
     # What any thread may call.
 
     def begin(self) -> None:
-        """Draw the lines; from the main thread, which hears of a resize."""
+        """Draw the lines; from the main thread, which hears of a resize. Until somebody else
+        heeds them, the signals that would end the process at once leave in order."""
         ready = Event()
         self._thread = Thread(target=self._work, args=(ready,), name="screen", daemon=True)
-        self._thread.start()
-        ready.wait()
-        self._winch = signal.signal(signal.SIGWINCH, lambda *_: self._app.invalidate())
+        try:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) == signal.SIG_DFL:
+                    self._before[number] = signal.signal(number, _leave)
+            self._before[signal.SIGWINCH] = signal.signal(
+                signal.SIGWINCH, lambda *_: self._draw_soon()
+            )
+            self._thread.start()
+            ready.wait()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Take the lines off the screen; what was to be printed is."""
-        if self._winch is not None:
-            signal.signal(signal.SIGWINCH, self._winch)
-            self._winch = None
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
         self._call(self._finish)
-        if self._thread is not None:
+        if self._thread is not None and self._thread.ident is not None:
             self._thread.join(_ENDED_S)
         self._write_pending()
-        if self._fault is not None:
-            raise self._fault
 
     @property
     def runs(self) -> bool:
         return self._loop is not None
+
+    @property
+    def is_lost(self) -> bool:
+        return self._over and self._fault is not None
 
     def print(self, text: str) -> None:
         """Put whole lines above."""
@@ -116,28 +139,29 @@ class Screen:
         """What goes on from now on; None: nothing."""
         self._call(lambda: self._set_activity(activity))
 
+    def cleans(self, clean: Callable[[str], str]) -> None:
+        self.coming.clean = self.typing.clean = clean
+
     def glimpse(self, glimpse: Glimpse) -> None:
         self.coming.take(glimpse)
-        self._app.invalidate()
+        self._draw_soon()
 
     def bar(self, text: Callable[[int], str]) -> None:
         """The lowest line, from now on."""
         self._call(lambda: self._bottom.bar(text))
-        self._app.invalidate()
+        self._draw_soon()
 
     def queued(self, words: Sequence[str]) -> None:
         """What was typed and the agent doesn't have yet."""
         self._call(lambda: self._bottom.queued(words))
-        self._app.invalidate()
+        self._draw_soon()
 
     def ask(self, question: Question) -> list[str] | None:
-        """The lines typed to it; None at the end of input; Interrupted when woken."""
+        """The lines typed to it; None at the end of input; Interrupted when woken; Lost."""
         with self._lock:
-            woken, self._woken = self._woken, False
-        if woken:
-            raise Interrupted
-        if not self._call(lambda: self._ask(question)):
-            return None
+            self._asking = None if self._over else question
+        if self._asking is None or not self._call(lambda: self._ask(question)):
+            self._end_asked(question)
         answer = question.end.get()
         if isinstance(answer, BaseException):
             raise answer
@@ -163,7 +187,9 @@ class Screen:
     def aside(self) -> Iterator[None]:
         """Another program has the terminal meanwhile."""
         entered, left = Event(), asyncio.Event()
-        if not self._call(lambda: self._step_aside(entered, left)):
+        with self._lock:
+            self._entered = entered
+        if self._over or not self._call(lambda: self._step_aside(entered, left)):
             yield
             return
         entered.wait()
@@ -183,17 +209,43 @@ class Screen:
                 return True
         return False
 
+    def _draw_soon(self) -> None:
+        if not self._app.invalidated:
+            self._call(self._app.invalidate)
+
     def _work(self, ready: Event) -> None:
         try:
             asyncio.run(self._run(ready))
+        except _Broken:
+            pass
         except (EOFError, OSError):  # the second where it can't even be left in order
             self.hung_up = True
         except BaseException as fault:
-            self._fault = fault
+            self._fault = self._fault or fault
         finally:
-            self._loop = None
-            self.typing.end(None)
-            ready.set()
+            self._end(ready)
+
+    def _end(self, ready: Event) -> None:
+        """Leave nobody waiting, and the terminal as it was."""
+        self._loop = None
+        with suppress(Exception):  # the bug may be there
+            *late, self.begun = self.typing.left(get_typeahead(self._app.input))
+            self._ahead += late
+        if self._fault is not None:
+            what = one_line(f"{type(self._fault).__name__}: {self._fault}", 200)
+            text = f"An internal error ended the lines beneath ({what}); it goes on by lines."
+            self._pending.append(f"{USUAL}\r\nautoagent: {text}\n")
+        with self._lock:
+            self._over = True
+            asking, entered = self._asking, self._entered
+        self._write_pending()
+        if asking is not None:
+            self._end_asked(asking)
+        for event in filter(None, (ready, entered)):
+            event.set()
+
+    def _end_asked(self, question: Question) -> None:
+        question.end.put(Lost() if self._fault is not None else None)
 
     async def _run(self, ready: Event) -> None:
         self._loop = asyncio.get_running_loop()
@@ -206,12 +258,13 @@ class Screen:
     def _failed(self, _: asyncio.AbstractEventLoop, what: dict[str, Any]) -> None:
         """The terminal is gone, or there is a bug of ours: both end the screen."""
         fault = what.get("exception")
+        if fault is None or not self._app.is_running or self._app.is_done:
+            return
         if isinstance(fault, OSError):
             self.hung_up = True
         else:
-            self._fault = self._fault or fault
-        if self._app.is_running and not self._app.is_done:
-            self._app.exit(exception=EOFError())
+            self._fault = fault
+        self._app.exit(exception=_Broken())
 
     def _finish(self) -> None:
         self._flush()
@@ -236,8 +289,11 @@ class Screen:
             text = "".join(self._pending)
             self._pending.clear()
         if text:
-            self._output.write_raw(text)
-            self._output.flush()
+            try:
+                self._output.write_raw(text)
+                self._output.flush()
+            except OSError:
+                self.hung_up = True
 
     def _set_activity(self, activity: Activity | None) -> None:
         ticks = self.coming.activity is None and activity is not None
@@ -253,6 +309,11 @@ class Screen:
             self._loop.call_later(_TICK_S, self._tick)
 
     def _ask(self, question: Question) -> None:
+        with self._lock:
+            woken, self._woken = self._woken, False
+        if woken:
+            question.end.put(Interrupted())
+            return
         self.typing.ask(question)
         self._app.invalidate()
 
@@ -315,50 +376,12 @@ class Screen:
         return not cuts and "STY" not in self._environ
 
 
-class _Batched(Vt100_Output):
-    """Writes once for several drawings, so that nothing flickers."""
-
-    def __init__(self, stream: TextIO, term: str | None) -> None:
-        def size() -> Size:
-            try:
-                columns, rows = os.get_terminal_size(stream.fileno())
-            except OSError:  # it is gone
-                columns, rows = 80, 24
-            return Size(rows=rows or 24, columns=columns or 80)
-
-        super().__init__(stream, size, term=term, enable_cpr=False)
-        self._holds = False
-
-    @contextmanager
-    def batch(self) -> Iterator[None]:
-        self._holds = True
-        try:
-            yield
-        finally:
-            self._holds = False
-            self.flush()
-
-    def erase_down(self) -> None:
-        """This row, then those below: erased from the very first cell on, tmux would put what
-        stood there into its history."""
-        self.write_raw("\x1b7\x1b[K\x1b[B\x1b[J\x1b8")
-
-    def flush(self) -> None:
-        if not self._holds:
-            super().flush()
-
-
-def _history(path: Path | None) -> History:
-    """What was typed in earlier sessions; without a file of its own only in this one."""
-    if path is None:
-        return InMemoryHistory()
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
-    except OSError:
-        return InMemoryHistory()
-    return FileHistory(path)
-
-
 def _interrupt() -> None:
     """As if the terminal had sent it, which it does not while keys come one by one."""
-    os.kill(os.getpid(), signal.SIGINT)
+    main = main_thread().ident
+    assert main is not None
+    signal.pthread_kill(main, signal.SIGINT)
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)

@@ -1,14 +1,18 @@
 """The line that a person types: what it is an answer to, what was pasted into it."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import SimpleQueue
 
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import Completer
 from prompt_toolkit.document import Document
-from prompt_toolkit.history import History
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding.key_processor import KeyPress
+from prompt_toolkit.keys import Keys
 
 _PASTED = re.compile(r"\[pasted text (\d+), \d+ lines\]")
 _SHORTEST_KEPT = 3  # characters: y, n and the like are no history
@@ -30,13 +34,15 @@ class Question:
     hidden: bool = False
     end: "SimpleQueue[list[str] | BaseException | None]" = field(default_factory=SimpleQueue)
     waits: bool = False
+    insists: bool = False  # an empty line was no answer
 
 
 class Typing:
     """One editor line for questions and for words that nobody asked for. Used in the thread of
     the screen alone.
 
-    `said` gets words that answer nothing, `echo` what shall stay on the screen of a line.
+    `said` gets words that answer nothing, `echo` what shall stay on the screen of a line. What
+    `clean` would change holds a secret, and is no history.
     """
 
     def __init__(
@@ -45,7 +51,9 @@ class Typing:
         completer: Completer,
         said: Callable[[str], None],
         echo: Callable[[str, str], None],
+        clean: Callable[[str], str],
     ) -> None:
+        self.clean = clean
         self.question: Question | None = None
         self.buffer = Buffer(
             history=history,
@@ -69,10 +77,13 @@ class Typing:
         self._prefill()
 
     def end(self, value: list[str] | BaseException | None) -> None:
-        """The question is over, answered or not; a line that was begun stays."""
+        """The question is over, answered or not; a line that was begun stays. A text that was
+        to be changed is no such line: Up brings it back."""
         question, self.question = self.question, None
         if question is not None:
-            if question.default and self.buffer.text == question.default:
+            if question.default and not question.waits and self.buffer.text != question.default:
+                self._keep(self.buffer.text)
+            if (question.default or question.hidden) and not question.waits:
                 self.buffer.reset()
             question.end.put(value)
 
@@ -85,8 +96,30 @@ class Typing:
         elif self.asked and self.asked.goals and document.current_line.strip():
             self.buffer.cursor_position = len(self.buffer.text)
             self.buffer.insert_text("\n")
+        elif self.asked and self.asked.goals and not self.buffer.text.strip():
+            self.asked.insists = True
         else:
             self._send()
+
+    def left(self, keys: Iterable[KeyPress]) -> list[str]:
+        """At the end: lines that came too late, and last the one that wasn't sent, which comes
+        back with the history. `keys` were typed and not heeded."""
+        if self.asked and self.asked.hidden:
+            return [""]
+        document = self.buffer.document
+        before, after = document.text_before_cursor, document.text_after_cursor
+        lines = []
+        for key in keys:
+            if key.key in (Keys.ControlM, Keys.ControlJ):
+                lines.append(self._unfolded(before + after))
+                before = after = ""
+            elif key.key == Keys.BracketedPaste or len(key.key) == 1:
+                before += key.data
+        begun = self._unfolded(before + after)
+        if self.asked and not self.asked.goals and begun == self.asked.default.strip():
+            begun = ""
+        self._keep(begun)
+        return [*filter(None, lines), begun]
 
     def pasted(self, text: str) -> None:
         """Several lines stand in the line as a word, so that it stays one."""
@@ -103,12 +136,12 @@ class Typing:
         self.buffer.insert_text("\n")
 
     def _send(self) -> None:
-        shown = self.buffer.text.strip()
+        shown, text = self.buffer.text.strip(), self._unfolded(self.buffer.text)
         question = self.asked
+        if not (question and question.hidden):
+            self._keep(text)
+        # Each line by itself: one may stand for a text of several.
         lines = [_PASTED.sub(self._whole, line) for line in shown.split("\n")]
-        text = "\n".join(lines)
-        if len(text) >= _SHORTEST_KEPT and not (question and question.hidden):
-            self.buffer.history.append_string(text)
         self.buffer.reset()
         self._changed()
         if question is None:
@@ -117,6 +150,14 @@ class Typing:
         else:
             self._echo(question.prompt, "" if question.hidden else shown)
             self.end(lines if question.goals else [text])
+
+    def _unfolded(self, text: str) -> str:
+        """The whole line, with what was pasted into it."""
+        return _PASTED.sub(self._whole, text.strip())
+
+    def _keep(self, text: str) -> None:
+        if len(text) >= _SHORTEST_KEPT and self.clean(text) == text:
+            self.buffer.history.append_string(text)
 
     def _whole(self, found: re.Match[str]) -> str:
         return self._pasted.get(int(found[1]), found[0])
@@ -131,3 +172,14 @@ class Typing:
         if self.asked and self.asked.default and not self.buffer.text:
             text = self.asked.default
             self.buffer.document = Document(text, len(text))
+
+
+def history_in(path: Path | None) -> History:
+    """What was typed in earlier sessions; without a file of its own only in this one."""
+    if path is None:
+        return InMemoryHistory()
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(path)

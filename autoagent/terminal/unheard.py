@@ -1,0 +1,37 @@
+"""What a person typed and the agent didn't get before it ended: kept, or at least said."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from autoagent.errors import AutoAgentError
+from autoagent.inbox import INBOX, Inbox
+from autoagent.state import State
+from autoagent.terminal.layout import fenced
+from autoagent.terminal.output import Output
+
+_ROOM = 2  # of a window of so many tokens: bytes, about an eighth of it
+
+
+def keep_unheard(out: Output, words: Sequence[str], begun: str, folder: Path, state: State) -> None:
+    """Leave the words where the session finds them when it goes on. One that is done doesn't by
+    itself: then they are said, and so is what can't be kept, and a line that wasn't sent."""
+    lost = list(words)
+    if words and state.stopped is not None and state.stopped.status != "done":
+        lost = [text for text in words if not _kept(text, folder, state)]
+        if len(lost) < len(words):
+            out.line("The agent didn't get these words; it does when the session goes on:", "bold")
+            fenced(out, "\n".join(text for text in words if text not in lost))
+    if lost:
+        out.line("The agent didn't get these words; they are kept nowhere else:", "bold")
+        fenced(out, "\n".join(lost))
+    if begun:
+        out.line("Begun and not sent; the arrow up brings it back in the next session:", "bold")
+        fenced(out, begun)
+
+
+def _kept(text: str, folder: Path, state: State) -> bool:
+    try:
+        Inbox(folder / INBOX).put(text, state.window // _ROOM)
+    except AutoAgentError:
+        return False
+    return True
