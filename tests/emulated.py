@@ -97,16 +97,35 @@ class Emulated:
         return self.waits(lambda rows: all(any(t in row for row in rows) for t in texts))
 
     def answers(self, question: str, typed: str) -> None:
-        """Wait until that is the question, then type a line and Enter."""
-        self.waits(lambda rows: any(row.startswith(question.rstrip()) for row in rows[-3:]))
+        """Wait until that is the question, or its beginning, then type a line and Enter. One
+        that was answered has its answer behind it."""
+        asked = question.rstrip()
+        self.waits(
+            lambda rows: any(
+                row == asked or (row.startswith(asked) and row[-1] in ":)") for row in rows[-3:]
+            )
+        )
         self.types(typed + ENTER)
 
     def ends(self) -> int:
         """Wait for the end; the exit code."""
+        deadline = time.monotonic() + LIMIT_S
         while self._fed(LIMIT_S):
-            pass
+            assert time.monotonic() < deadline, "it goes on:\n" + "\n".join(self.scrolled[-60:])
         self.child.close()
         return int(self.child.exitstatus if self.child.exitstatus is not None else -1)
+
+    def hangs_up(self) -> int:
+        """The terminal goes away, and nothing else; the exit code. (pexpect's close sends signals
+        of its own.)"""
+        process = os.pidfd_open(self.child.pid)
+        self.child.ptyproc.fileobj.close()
+        self.child.ptyproc.closed = self.child.ptyproc.terminated = True
+        try:
+            assert select.select([process], [], [], LIMIT_S)[0], "it goes on"
+            return os.waitstatus_to_exitcode(os.waitpid(self.child.pid, 0)[1])
+        finally:
+            os.close(process)
 
     def resizes(self, columns: int, rows: int) -> None:
         self.child.setwinsize(rows, columns)

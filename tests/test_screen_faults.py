@@ -1,5 +1,6 @@
 """The screen that fails, or ends at an awkward moment: the terminal is left as it was."""
 
+import io
 import signal
 import sys
 import termios
@@ -11,6 +12,11 @@ from threading import Event
 import pexpect  # type: ignore[import-untyped]
 import pytest
 
+from autoagent.events import Status, Stopped
+from autoagent.inbox import INBOX, Inbox
+from autoagent.state import State
+from autoagent.terminal.output import Output
+from autoagent.terminal.unheard import keep_unheard
 from tests.emulated import CTRL_C, CTRL_D, ENTER, LIMIT_S, Emulated, emulated
 from tests.fake_openai import Answer
 from tests.program import ROOT
@@ -178,7 +184,25 @@ def test_words_that_came_too_late_are_kept_for_when_it_goes_on(tmp_path: Path) -
         )
 
 
-def test_words_and_a_begun_line_that_nobody_reads_any_more_are_said(tmp_path: Path) -> None:
+def test_words_that_nobody_reads_any_more_are_said_where_the_run_is_done(tmp_path: Path) -> None:
+    """What is done doesn't go on by itself; anything else does, and finds them then."""
+    said = {}
+    statuses: tuple[Status, ...] = ("done", "limit")
+    for status in statuses:
+        state = State(window=32_000)
+        state.stopped = Stopped(status, 0, "")
+        (tmp_path / status).mkdir()
+        stream = io.StringIO()
+        keep_unheard(Output(stream), ["too late"], "", tmp_path / status, state)
+        said[status] = stream.getvalue()
+
+    nowhere = "The agent didn't get these words; they are kept nowhere else:\n  | too late\n"
+    later = "The agent didn't get these words; it does when the session goes on:\n  | too late\n"
+    assert said == {"done": nowhere, "limit": later}
+    assert [len(Inbox(tmp_path / status / INBOX).names()) for status in statuses] == [0, 1]
+
+
+def test_a_begun_line_that_nobody_reads_any_more_is_said(tmp_path: Path) -> None:
     """The arrow brings the line back next time."""
     verify = "if [ -e begin ]; then touch begun; while [ ! -e go ]; do sleep 0.05; done; fi"
     with emulated(tmp_path, [WRITE, DONE], "--verify", verify, "-i", "Write") as seen:
@@ -186,13 +210,12 @@ def test_words_and_a_begun_line_that_nobody_reads_any_more_are_said(tmp_path: Pa
         (seen.workspace / "begin").touch()
         seen.types("y" + ENTER)
         seen.sees("verifying…")
-        seen.types("too late" + ENTER + "and half of")
-        seen.sees("queued: too late", "> and half of")
+        seen.types("and half of")
+        seen.sees("> and half of")
         (seen.workspace / "go").touch()
         assert seen.ends() == 0
 
         rows = "\n".join(seen.scrolled)
-        assert "The agent didn't get these words; they are kept nowhere else:\n  | too late" in rows
         assert "Begun and not sent; the arrow up brings it back in the next session:\n" in rows
         assert "and half of" in (seen.program.home / "history").read_text()
 

@@ -8,6 +8,8 @@ from autoagent.terminal.keyboard import Keyboard
 from autoagent.terminal.layout import told
 from autoagent.terminal.output import Output
 
+WHAT = "What shall be reached? One goal a line; an empty line ends."
+
 
 class Keys(Protocol):
     """What was typed, as far as no question asked for it."""
@@ -48,7 +50,7 @@ class Prompter:
 
     def goals(self) -> list[str]:
         """The goals, a line each, until an empty line or the end of input."""
-        told(self._out, "What shall be reached? One goal a line; an empty line ends.", "bold")
+        told(self._out, WHAT, "bold")
         return self._goals()
 
     def _goals(self) -> list[str]:

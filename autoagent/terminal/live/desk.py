@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Self, TextIO
 
+from autoagent.terminal.columns import wrapped
 from autoagent.terminal.desk import Desk
 from autoagent.terminal.keyboard import Keyboard
 from autoagent.terminal.live.coming import Activity
 from autoagent.terminal.live.screen import Lost, Screen
 from autoagent.terminal.live.typing import Question
 from autoagent.terminal.output import Output, Shows
-from autoagent.terminal.prompter import LinePrompter, Prompter
+from autoagent.terminal.prompter import WHAT, LinePrompter, Prompter
 
 
 class LiveOutput(Output):
@@ -107,11 +108,14 @@ class LivePrompter(Prompter):
         self._screen = screen
         self._lines = LinePrompter(out, keyboard.lines)
 
-    def _goals(self) -> list[str]:
+    def goals(self) -> list[str]:
         early = self.early()
         default = "\n".join([*early, ""]) if early else ""
+        lines = wrapped(WHAT, self._out.width - 1)
+        above = "".join(f"{self._out.styled(line, 'bold')}\n" for line in lines)
+        asked = Question("> ", default, takes_begun=True, goals=True, above=above)
         try:
-            typed = self._screen.ask(Question("> ", default, takes_begun=True, goals=True))
+            typed = self._screen.ask(asked)
         except Lost:
             return [*early, *self._lines.goals()]
         return [goal.strip() for goal in typed or () if goal.strip()]

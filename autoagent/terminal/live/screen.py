@@ -315,6 +315,7 @@ class Screen:
             question.end.put(Interrupted())
             return
         self.typing.ask(question)
+        self.print(question.above)
         self._app.invalidate()
 
     def _interrupted(self) -> None:

@@ -34,6 +34,7 @@ class Question:
     hidden: bool = False
     end: "SimpleQueue[list[str] | BaseException | None]" = field(default_factory=SimpleQueue)
     waits: bool = False
+    above: str = ""  # printed as soon as the line is there for it
     insists: bool = False  # an empty line was no answer
 
 
