@@ -245,3 +245,17 @@ def test_a_secret_is_no_history(tmp_path: Path) -> None:
 
         assert key not in (seen.program.home / "history").read_text()
         assert key.encode() not in seen.sent.replace(f"use {key} for it".encode(), b"")
+
+
+def test_a_history_that_can_t_be_written_ends_nothing(tmp_path: Path) -> None:
+    """A full disk, say: what was typed counts all the same, and the terminal is not gone."""
+    with emulated(tmp_path, [WRITE, DONE]) as seen:
+        seen.sees("What shall be reached?")
+        history = seen.program.home / "history"
+        history.unlink()
+        history.mkdir()
+        seen.types("Write it down" + ENTER + ENTER)
+        seen.answers(ASKS, "in another file, please")
+        assert seen.ends() == 0
+
+        assert "in another file, please" in str(seen.server.chats[1]["messages"])

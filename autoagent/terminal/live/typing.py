@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -158,7 +159,8 @@ class Typing:
 
     def _keep(self, text: str) -> None:
         if len(text) >= _SHORTEST_KEPT and self.clean(text) == text:
-            self.buffer.history.append_string(text)
+            with suppress(OSError):  # a courtesy: this session has it all the same
+                self.buffer.history.append_string(text)
 
     def _whole(self, found: re.Match[str]) -> str:
         return self._pasted.get(int(found[1]), found[0])
