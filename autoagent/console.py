@@ -187,7 +187,7 @@ def _begin(
             ringing=ringing,
         )
     # From here on there is something to end in order.
-    with Signals(inputs.cancel, person.leave if person else lambda: None):
+    with Signals(inputs.cancel, *((person.leave, person.catches) if person else ())):
         try:
             with uncollected():
                 session = _begun(inputs, goals, found)

@@ -41,7 +41,7 @@ def run_at_end(
 
     out.status("running --on-end…")
     try:
-        with Signals(cancel, lambda: None):
+        with Signals(cancel):
             done = follow(
                 begin,
                 # Not $SHELL: of a service's user it is nologin.

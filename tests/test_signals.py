@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
@@ -69,6 +70,11 @@ class Ended:
             for (state, _), running, pair in zip(self.cases, started, pairs, strict=True):
                 come_into(state, running, *pair)
             self.before = [line for word in self.words for line in processes_with(word)]
+            # A process that begins another program has no command line for a moment.
+            limit = time.monotonic() + 10
+            while len(self.before) < 2 * 2 and time.monotonic() < limit:
+                time.sleep(0.05)
+                self.before = [line for word in self.words for line in processes_with(word)]
             for (_, number), running in zip(self.cases, started, strict=True):
                 running.process.send_signal(number)
             # Five programs end at once; each alone has three seconds.

@@ -8,7 +8,7 @@ from autoagent.journal import load
 from autoagent.sessions.watch import Watch
 from tests.fake_openai import Answer, Body
 from tests.screens import LIMIT_S, Screen, at_terminal
-from tests.teams import Troupe, says
+from tests.teams import Troupe, asker, says
 
 _ASKS = "a: Run it? y/n/e/d/s/q/?, a = every write_file: "
 
@@ -153,6 +153,38 @@ def test_a_command_at_a_question_stands_behind_its_agent_s_name(tmp_path: Path) 
 
         assert screen.ends() == 0
         assert (screen.workspace / "b.txt").read_text() == "text\n"
+
+
+def test_ctrl_c_at_a_sub_agent_s_question_stops_nothing_else(tmp_path: Path) -> None:
+    """It is for that question: a call that the session's own agent waits for goes on."""
+    called, gate = Event(), Event()
+
+    def slow(_: Body) -> Answer:
+        called.set()
+        return Answer(says("wait_for_agents"), hold=gate)
+
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[
+            says("start_agent", name="a", task="a"),
+            slow,
+            says("finish", answer="a has written"),
+        ],
+        a=[_write("a"), says("finish", answer="one")],
+    )
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        assert called.wait(LIMIT_S)
+        screen.shows(_ASKS)
+        screen.child.sendintr()
+        screen.answers("Words for agent a (Enter: back, Ctrl-C: leave): ", "")
+        screen.shows(_ASKS)
+        gate.set()
+        screen.child.sendline("y")
+        screen.shows("a has written", "Done by the model's word.")
+
+        assert screen.ends() == 0
+        asked = [asker(body) for body in screen.server.chats]
+        assert sorted(asked) == [("a", 0), ("a", 1), ("main", 0), ("main", 1), ("main", 2)]
 
 
 def test_who_has_left_is_asked_nothing_more(tmp_path: Path) -> None:

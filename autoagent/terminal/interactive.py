@@ -1,9 +1,10 @@
 """Questions to a person at a terminal, and what their answers mean."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 from autoagent.approval import Answer, Concern
 from autoagent.events import Decided
@@ -100,6 +101,9 @@ class Terminal:
         self._cancel = cancel
         self._early = [_Words(text) for text in prompter.early()]
         self._leaving = False
+        self._lock = Lock()
+        self._decides = False  # on a sub-agent's command
+        self._caught = False  # a Ctrl-C that is for that
         self._explained = False
         self.agent = ""  # the sub-agent that asks, "" the session's own agent
 
@@ -110,6 +114,13 @@ class Terminal:
         asked = _Asked(step, reply.command, scope, concerns=concerns, agent=self.agent)
         self._propose(asked, MOST_LINES)
         self._explain()
+        with self._catching():
+            answer = self._decided(asked)
+        if self.agent and answer.decided is None and answer.undo is None:
+            self._leave_soon()  # all of it, not this agent alone
+        return answer
+
+    def _decided(self, asked: _Asked) -> Answer:
         while True:
             self._set_aside()
             try:
@@ -118,8 +129,6 @@ class Terminal:
             except Interrupted:
                 decision = self._words_instead(asked)
             if isinstance(decision, Answer):
-                if self.agent and decision.decided is None and decision.undo is None:
-                    self._leave_soon()  # all of it, not this agent alone
                 return decision
             asked = decision
 
@@ -200,6 +209,28 @@ class Terminal:
         self._leaving = True
         self._keys.wake()
 
+    def catches(self) -> bool:
+        """Whether a Ctrl-C is for the command of a sub-agent that is asked about: the session's
+        own agent, and what the others run, go on. Called from the signals' thread."""
+        with self._lock:
+            if not self._decides or self._leaving or self._caught:
+                return False
+            self._caught = True
+        self._keys.wake()
+        return True
+
+    @contextmanager
+    def _catching(self) -> Iterator[None]:
+        with self._lock:
+            self._decides = bool(self.agent)
+        try:
+            yield
+        finally:
+            with self._lock:
+                late, self._decides, self._caught = self._caught, False, False
+            if late:  # the question had its answer
+                self._cancel.set("interrupt")
+
     # Reading an answer.
 
     def _read(self, typed: str, asked: _Asked) -> Answer | _Asked:
@@ -248,14 +279,23 @@ class Terminal:
 
     def _words_instead(self, asked: _Asked) -> Answer | _Asked:
         """After Ctrl-C at the question: what to say instead of an answer."""
-        if self._cancel.reason != "interrupt" or self._leaving:
+        if not self._heeds_ctrl_c():
             return _LEAVE
-        self._cancel.clear()
         who = f"agent {asked.agent}" if asked.agent else "the agent"
         words = self._words(f"Words for {who} (Enter: back, Ctrl-C: leave): ")
         if words is None:
             return _LEAVE
         return Answer(Decided(asked.step, "refuse", words), words) if words else asked
+
+    def _heeds_ctrl_c(self) -> bool:
+        """Whether nothing but one Ctrl-C ended a wait; it counts as heeded then."""
+        if self._leaving:
+            return False
+        caught, self._caught = self._caught, False
+        if not caught and self._cancel.reason == "interrupt":
+            self._cancel.clear()
+            return True
+        return caught
 
     def _words(self, prompt: str) -> str | None:
         """Words, "" for none, None to leave."""
@@ -276,9 +316,8 @@ class Terminal:
             else:
                 command = retyped(asked.command, self._prompter.edits, self._retyped)
         except Interrupted:
-            if self._cancel.reason != "interrupt" or self._leaving:
+            if not self._heeds_ctrl_c():
                 raise
-            self._cancel.clear()
             told(self._out, "It is as it was.")
             return asked
         except EditFailed as failed:
@@ -303,7 +342,7 @@ class Terminal:
 
     def _awaited(self, line: Callable[[], str | None]) -> str | None:
         self._keys.forget_wakes()
-        if self._leaving:
+        if self._leaving or self._caught:
             raise Interrupted
         self._ringing.asks()
         with self._cancel.calling(self._keys.wake):

@@ -34,12 +34,19 @@ def without_interrupts() -> Iterator[None]:
 class Signals:
     """While it lasts, Ctrl-C, SIGTERM and SIGHUP set `cancel`, from a thread of its own.
 
-    `leave` is called for one that comes while another is still being heeded.
+    `leave` is called for one that comes while another is still being heeded; `catches` for
+    each Ctrl-C: whether somebody has it who is asked something, so that it stops nothing else.
     """
 
-    def __init__(self, cancel: Cancel, leave: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        cancel: Cancel,
+        leave: Callable[[], None] = lambda: None,
+        catches: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._cancel = cancel
         self._leave = leave
+        self._catches = catches
         # Its put may be called from a handler that interrupted another put.
         self._queue: SimpleQueue[Reason | None] = SimpleQueue()
         self._thread = Thread(target=self._pass_on, name="signals", daemon=True)
@@ -65,4 +72,6 @@ class Signals:
         while (reason := self._queue.get()) is not None:
             if self._cancel.reason is not None:
                 self._leave()
+            elif reason == "interrupt" and self._catches():
+                continue
             self._cancel.set(reason)
