@@ -123,6 +123,7 @@ class Agent:
     def _heard(self) -> Turn:
         """What the person here typed meanwhile."""
         if self.person is not None:
+            self.team.listens()
             yield [self._fed(words) for words in self.person.heard()]
             for wish in self.person.wishes():
                 yield self._granted(wish)

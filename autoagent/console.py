@@ -285,8 +285,7 @@ def _follow(
     streams = settings.output_format == "stream-json"
     try:
         if person is not None:
-            attended = Question(lambda _: person.look())
-            desk.when_typed(lambda: session.interject(attended))
+            _attend(session, person, desk)
         _show(session, views, person, out, results if streams else None)
         note_end(state, session.journal)
     except AutoAgentError as error:
@@ -319,6 +318,17 @@ def _follow(
     if stopped.status != "done":
         return stopped.exit_code
     return results.exit_code if results.lost is not None else 0 if kept else 8
+
+
+def _attend(session: "Session", person: "Terminal", desk: Desk) -> None:
+    """What is typed unasked is looked at as soon as it is typed."""
+
+    def look(_: object) -> None:
+        if person.look():
+            session.nudge()
+
+    question = Question(look)
+    desk.when_typed(lambda: session.interject(question))
 
 
 def _show(

@@ -9,6 +9,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Self
 
+from autoagent.agent import Agent
 from autoagent.building import Parts, carry_out
 from autoagent.errors import AutoAgentError
 from autoagent.events import Event, Stopped
@@ -53,6 +54,7 @@ class Session:
         self._office = Office(site, parts, self._put, note)
         self._queue: SimpleQueue[Entry | Question | BaseException | None] = SimpleQueue()
         self._ended = False
+        self._agent: Agent | None = None
         self._thread = Thread(target=self._work, name=f"session {folder.name}", daemon=True)
 
     @property
@@ -98,6 +100,11 @@ class Session:
         """Have something done by whoever takes the items, in its turn; from any thread."""
         self._queue.put(question)
 
+    def nudge(self) -> None:
+        """Somebody here has words: the session's own agent waits for no other one any longer."""
+        if self._agent is not None:
+            self._agent.team.nudge()
+
     def _drain(self) -> None:
         """Leave whatever is asked, so that the thread can end."""
         while (item := self._queue.get()) is not None:
@@ -119,7 +126,7 @@ class Session:
         self._record(self._first)
         for event in self._first:
             self.state.apply(event)
-        agent = self._office.main(self.folder, self.state, self._record)
+        self._agent = agent = self._office.main(self.folder, self.state, self._record)
         try:
             carry_out(agent)
         finally:

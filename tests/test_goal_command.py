@@ -142,7 +142,7 @@ def test_at_the_question_of_a_sub_agent_it_is_a_goal_of_the_session(tmp_path: Pa
     )
     with at_terminal(tmp_path, [troupe.answer] * 5, "main") as screen:
         screen.answers(f"a: {ASKS}", "/goal Write a test too")
-        screen.shows("It counts as soon as the session's own agent goes on.")
+        screen.shows("The agent gets it with its next prompt.", "(The session's own agent")
         screen.answers(f"a: {ASKS}", "y")
         screen.shows("Goal 2 from now on: Write a test too")
 

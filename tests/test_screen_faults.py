@@ -16,7 +16,8 @@ from autoagent.events import Status, Stopped
 from autoagent.inbox import INBOX, Inbox
 from autoagent.state import State
 from autoagent.terminal.output import Output
-from autoagent.terminal.unheard import keep_unheard
+from autoagent.terminal.unheard import keep_unheard, unmet
+from autoagent.wishes import NewGoal, NewLimit, NewModel
 from tests.emulated import CTRL_C, CTRL_D, ENTER, LIMIT_S, Emulated, emulated
 from tests.fake_openai import Answer
 from tests.program import ROOT
@@ -218,6 +219,18 @@ def test_a_begun_line_that_nobody_reads_any_more_is_said(tmp_path: Path) -> None
         rows = "\n".join(seen.scrolled)
         assert "Begun and not sent; the arrow up brings it back in the next session:\n" in rows
         assert "and half of" in (seen.program.home / "history").read_text()
+
+
+def test_wishes_that_came_too_late_to_count_are_said_or_kept_as_words() -> None:
+    stream = io.StringIO()
+
+    words = unmet(Output(stream), [NewLimit("tokens", 3e6), NewModel("big"), NewGoal("More.")])
+
+    assert stream.getvalue() == (
+        "It ended before this could count: /limit tokens 3000000\n"
+        "It ended before this could count: /model big\n"
+    )
+    assert words == ["One goal more: More."]
 
 
 def test_a_slash_word_begun_before_a_question_is_no_word_for_the_agent(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from threading import Event
 from autoagent.events import Reported
 from autoagent.journal import load
 from autoagent.sessions.watch import Watch
+from tests.emulated import ENTER, emulated
 from tests.fake_openai import Answer, Body
 from tests.screens import LIMIT_S, Screen, at_terminal
 from tests.teams import Troupe, asker, says
@@ -246,3 +247,28 @@ def test_a_word_with_a_slash_is_no_answer_to_an_agent_s_question(tmp_path: Path)
         assert screen.ends() == 130
         told = [m["content"] for body in screen.server.chats for m in body["messages"]]
         assert any("person]\n/tmp\n" in text for text in told)
+
+
+def test_words_that_are_typed_end_a_wait_for_sub_agents(tmp_path: Path) -> None:
+    """The agent hears them before its next call, and the sub-agent works on."""
+    gate = Event()
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[
+            says("start_agent", name="a", task="a"),
+            says("wait_for_agents"),
+            says("wait_for_agents"),
+            says("finish", answer="all is told"),
+        ],
+        a=[Answer(says("finish", answer="one"), hold=gate)],
+    )
+    with emulated(tmp_path, [troupe.answer] * 8, "main") as seen:
+        seen.sees("wait_for_agents…")
+        seen.types("Use the other file" + ENTER)
+        seen.sees("The agent gets your words: Use the other file", "at work: a; you were told")
+        gate.set()
+        assert seen.ends() == 0
+
+        bodies = [body for body in seen.server.chats if asker(body) == ("main", 2)]
+        told = bodies[0]["messages"][-1]["content"]
+        assert "[the user says]\nUse the other file\n[end]" in told

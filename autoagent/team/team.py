@@ -84,6 +84,7 @@ class Team:
         self._hirer: Hirer | None = None
         self._workers: dict[str, Worker] = {}
         self._bell: Bell | None = None
+        self._nudged = Flag()
         self._stack = ExitStack()
 
     # The life of the team.
@@ -169,7 +170,17 @@ class Team:
         self._stack.close()
         self._bell = None
 
+    def nudge(self) -> None:
+        """A person has words for this agent, which then waits no longer. From any thread."""
+        self._nudged.set()
+        if (bell := self._bell) is not None:
+            bell.ring()
+
     # Before each call.
+
+    def listens(self) -> None:
+        """The agent takes what a person said up to now."""
+        self._nudged.clear()
 
     def look(self) -> None:
         """After each event: others shall know that text of the web came in."""
@@ -320,7 +331,7 @@ class Team:
             while not all(worker.ended for worker in workers):
                 if self._cancel.reason is not None:
                     raise Cancelled("cancelled")
-                if self._inbox.names() or self.heard():
+                if self._nudged.is_set() or self._inbox.names() or self.heard():
                     break
                 self._bell.wait(watch)
         # Checked last: whoever leaves at a question sets it before that sub-agent ends.

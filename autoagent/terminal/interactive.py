@@ -21,7 +21,8 @@ from autoagent.terminal.proposal import MOST_LINES, propose
 from autoagent.terminal.ringing import Ringing
 from autoagent.terminal.signals import without_interrupts
 from autoagent.terminal.slash import Slash
-from autoagent.wishes import NewGoal, Wish
+from autoagent.terminal.unheard import unmet
+from autoagent.wishes import Wish
 from commands.cancel import Cancel
 
 _LEAVE = Answer(None)
@@ -59,11 +60,6 @@ class _Asked:
 class _Words:
     text: str
     told: bool = False  # that the agent gets them
-
-
-def _as_words(goal: NewGoal) -> str:
-    which = "One goal more" if goal.number is None else f"Goal {goal.number} from now on"
-    return f"{which}: {goal.text}"
 
 
 def _covered(scope: str) -> str:
@@ -163,21 +159,25 @@ class Terminal:
 
     def unheard(self) -> list[str]:
         """At the end: what the agent didn't get."""
+        for typed in self._keys.lines_ahead():
+            if typed != "/quit":
+                self._take(typed)
         early, self._early = [words.text for words in self._early], []
-        goals = [wish for wish in self.wishes() if isinstance(wish, NewGoal)]
-        return [*early, *self._keys.lines_ahead(), *map(_as_words, goals)]
+        return [*early, *unmet(self._out, self.wishes())]
 
     @property
     def begun(self) -> str:
         """At the end: a line that wasn't sent."""
         return self._keys.begun()
 
-    def look(self) -> None:
-        """Answer at once what was typed behind a slash; other words wait for the agent."""
+    def look(self) -> bool:
+        """Answer at once what was typed behind a slash; whether words or wishes wait for the
+        agent."""
         with self._out.meanwhile():
             for typed in self._keys.lines_ahead():
                 self._take(typed)
         self._out.queued([words.text for words in self._early])
+        return bool(self._early or self._slash.wishes)
 
     def _take(self, typed: str, *, tells: str = "") -> None:
         """Words that answer nothing; `tells` says why, where that isn't plain."""
@@ -273,7 +273,7 @@ class Terminal:
         if not self._slash.wishes:
             return asked
         if asked.agent:
-            told(self._out, "It counts as soon as the session's own agent goes on.")
+            told(self._out, "(The session's own agent, which goes on meanwhile.)", "dim")
             return asked
         return Answer(None, wishes=True)
 

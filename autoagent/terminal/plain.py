@@ -150,12 +150,12 @@ class Plain:
         told(self._out, one_line(text, 400), "magenta")
 
     def _started(self, event: Started) -> None:
-        if event.sub_agent and not self._watched:
-            return  # its agent says so
+        if event.sub_agent:
+            if self._watched:  # the rest is said by its agent
+                self._note(f"Model {event.model}.")
+            return
         limits = _listed(event.limits)
         self._note(f"Model {event.model}, window {event.window:,} tokens; at most {limits}.")
-        if event.sub_agent:
-            return
         if self._out.lives:
             memory = ", without memory" if event.memory == "none" else ""
             where = _from_home(event.workspace)

@@ -19,7 +19,7 @@ from autoagent.terminal.output import Output
 from autoagent.terminal.proposal import coloured
 from autoagent.terminal.receipt import cached_share, spell_time, spelled
 from autoagent.terminal.recollection import recollect
-from autoagent.wishes import NewGoal, NewModel, Wish
+from autoagent.wishes import NewGoal, NewLimit, NewModel, Wish
 
 _WORD = re.compile(r"/[a-z]*\Z", re.IGNORECASE)
 _HERE = (
@@ -198,7 +198,7 @@ class Slash:
             show_limits(self._out, self._state, self._whole())
             return
         try:
-            self.wishes.append(wished_limit(text, self._state, self._whole()))
+            self._wish(wished_limit(text, self._state, self._whole()))
         except ConfigError as error:
             told(self._out, str(error))
 
@@ -209,7 +209,11 @@ class Slash:
         elif name == state.model:
             told(self._out, f"It is {name} already.")
         else:
-            self.wishes.append(NewModel(name))
+            self._wish(NewModel(name))
+
+    def _wish(self, wish: NewLimit | NewModel) -> None:
+        self.wishes.append(wish)
+        told(self._out, "It counts from the agent's next call on.")
 
     def _export(self, target: str) -> None:
         try:

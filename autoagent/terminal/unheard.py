@@ -6,8 +6,9 @@ from pathlib import Path
 from autoagent.errors import AutoAgentError
 from autoagent.inbox import INBOX, Inbox
 from autoagent.state import State
-from autoagent.terminal.layout import fenced
+from autoagent.terminal.layout import fenced, told
 from autoagent.terminal.output import Output
+from autoagent.wishes import NewGoal, NewLimit, NewModel, Wish
 
 _ROOM = 2  # of a window of so many tokens: bytes, about an eighth of it
 
@@ -27,6 +28,26 @@ def keep_unheard(out: Output, words: Sequence[str], begun: str, folder: Path, st
     if begun:
         out.line("Begun and not sent; the arrow up brings it back in the next session:", "bold")
         fenced(out, begun)
+
+
+def unmet(out: Output, wishes: Sequence[Wish]) -> list[str]:
+    """What a session that goes on can be told in words of wishes; the others are said."""
+    words = []
+    for wish in wishes:
+        match wish:
+            case NewGoal(text, None):
+                words.append(f"One goal more: {text}")
+            case NewGoal(text, number):
+                words.append(f"Goal {number} from now on: {text}")
+            case NewModel(name):
+                _too_late(out, f"/model {name}")
+            case NewLimit(resource, value):
+                _too_late(out, f"/limit {resource} {value:.12g}")
+    return words
+
+
+def _too_late(out: Output, typed: str) -> None:
+    told(out, f"It ended before this could count: {typed}")
 
 
 def _kept(text: str, folder: Path, state: State) -> bool:
