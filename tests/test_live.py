@@ -1,7 +1,9 @@
 """The live screen: what is going on, the line that is typed, and what stays above them."""
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -218,6 +220,26 @@ def test_ctrl_c_in_an_editor_is_the_editors_own(tmp_path: Path) -> None:
         seen.sees("  b.txt  new, 1 line, 5 bytes")
         seen.answers("Run it?", "y")
         assert seen.ends() == 0
+
+
+def test_what_ends_the_run_ends_an_open_editor_and_what_it_had_saved_is_said(
+    tmp_path: Path,
+) -> None:
+    """Also one that doesn't mind being told to end."""
+    editor = tmp_path / "editor"
+    editor.write_text(
+        "#!/bin/sh\ntrap 'echo told >/dev/tty' TERM\necho 'half of it' >\"$1\"\n"
+        "echo ready >/dev/tty\nwhile :; do read -r a </dev/tty; done\n"
+    )
+    editor.chmod(0o700)
+    with emulated(tmp_path, [WRITE, DONE], "Write", EDITOR=str(editor)) as seen:
+        seen.answers(ASKS, "e")
+        seen.sees("ready")
+        os.kill(seen.child.pid, signal.SIGTERM)
+        assert seen.ends() == 143
+
+        draft = seen.scrolled.index("The editor was ended; what it had saved is kept nowhere else:")
+        assert seen.scrolled[draft + 1] == "  | half of it"
 
 
 def test_a_terminal_that_goes_away_ends_the_run_as_hung_up(tmp_path: Path) -> None:

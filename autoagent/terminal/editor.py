@@ -5,11 +5,16 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 
 from autoagent.replies.blocks import as_blocks
 from autoagent.reply import Command, ReplyError, read_reply
 from autoagent.terminal.escape import one_line
+from commands.cancel import Cancel
+
+_END_S = 1.0
 
 
 class EditFailed(Exception):
@@ -36,20 +41,42 @@ def as_text(command: Command) -> str:
     return f"{json.dumps(form, ensure_ascii=False, indent=2)}{blocks}\n"
 
 
-def edited_in(editor: list[str], text: str) -> Command:
-    """The command that stands in the text after the person's editor closed. EditFailed."""
+def edited_in(editor: list[str], text: str, cancel: Cancel) -> Command:
+    """The command that stands in the text after the person's editor closed. EditFailed, also
+    when `cancel` ended the editor; its draft is then what was saved, "" if nothing was."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "command.txt")
         path.write_text(text, "utf-8", "backslashreplace")
         try:
-            subprocess.run([*editor, str(path)], check=True)  # noqa: S603
+            code = _run([*editor, str(path)], cancel)
             draft = path.read_text("utf-8", "replace")
-        except (OSError, subprocess.CalledProcessError) as error:
+        except OSError as error:
             raise EditFailed(f"The editor failed: {error}", text) from error
+    if cancel.reason is not None:
+        raise EditFailed("The editor was ended", draft if draft != text else "")
+    if code:
+        raise EditFailed(f"The editor {editor[0]} ended with {code}.", text)
     try:
         return read_reply(draft).command
     except ReplyError as error:
         raise EditFailed(f"That can't be read: {error}", draft) from error
+
+
+def _run(argv: list[str], cancel: Cancel) -> int:
+    """Its exit code. Some programs don't mind being told to end; they are killed."""
+    process = subprocess.Popen(argv)  # noqa: S603
+    late = Timer(_END_S, process.kill)
+    late.daemon = True
+
+    def end() -> None:
+        process.terminate()
+        with suppress(RuntimeError):  # it is told for a second time
+            late.start()
+
+    with cancel.calling(end):
+        code = process.wait()
+    late.cancel()
+    return code
 
 
 def retyped(

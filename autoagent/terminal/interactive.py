@@ -312,7 +312,8 @@ class Terminal:
         try:
             if editor:
                 with self._prompter.aside(), without_interrupts():
-                    command = edited_in(editor, asked.draft or as_text(asked.command))
+                    text = asked.draft or as_text(asked.command)
+                    command = edited_in(editor, text, self._cancel)
             else:
                 command = retyped(asked.command, self._prompter.edits, self._retyped)
         except Interrupted:
@@ -321,6 +322,9 @@ class Terminal:
             told(self._out, "It is as it was.")
             return asked
         except EditFailed as failed:
+            if self._cancel.reason is not None:
+                self._give_back(failed)
+                raise Interrupted from None
             told(self._out, str(failed), "magenta")
             told(self._out, "e opens it again, as you left it.")
             return replace(asked, draft=failed.draft)
@@ -330,6 +334,12 @@ class Terminal:
         edited = _Asked(asked.step, command, "", edited=True, agent=asked.agent)
         self._propose(edited, MOST_LINES)
         return edited
+
+    def _give_back(self, failed: EditFailed) -> None:
+        """What was written in an editor that was ended."""
+        if failed.draft:
+            self._out.line(f"{failed}; what it had saved is kept nowhere else:", "bold")
+            fenced(self._out, failed.draft)
 
     # The terminal.
 
