@@ -14,6 +14,7 @@ from threading import Event
 
 import pytest
 
+from tests.emulated import emulated
 from tests.fake_openai import Answer, FakeOpenAI, Scripted
 from tests.program import Program, says
 from tests.screens import DONE
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.skipif(
 
 _LIMIT_S = 30.0
 _LOOK_S = 0.05
+_LONG = "To begin with: " + "a long sentence that takes more than one row. " * 4
+_LONG_REPLY = json.dumps({"thoughts": _LONG, "command": {"name": "list_files", "args": {}}})
 
 
 class Pane:
@@ -84,9 +87,7 @@ def at_tmux(folder: Path, replies: list[Scripted], *args: str) -> Iterator[Pane]
 def test_the_lines_beneath_are_drawn_once_at_every_width(tmp_path: Path) -> None:
     """While a question stands and while a reply comes; what stands above keeps its lines."""
     held = Event()
-    thoughts = "To begin with: " + "a long sentence that takes more than one row. " * 4
-    reply = json.dumps({"thoughts": thoughts, "command": {"name": "list_files", "args": {}}})
-    coming = Answer(reply, piece=40, hold=held, hold_after=6)
+    coming = Answer(_LONG_REPLY, piece=40, hold=held, hold_after=6)
     write = says("write_file", path="a.txt", content="one\n")
     with at_tmux(tmp_path, [write, coming, DONE], "Write") as pane:
         pane.waits(lambda rows: "".join(rows[-2:-1]).startswith("Run it?"))
@@ -115,3 +116,28 @@ def _is_set(columns: int, once: Sequence[str], above: str, rows: list[str]) -> b
 
 def _count(rows: list[str], text: str) -> int:
     return sum(text in row for row in rows)
+
+
+def test_where_a_terminal_cuts_long_lines_nothing_that_stands_above_is_taken(
+    tmp_path: Path,
+) -> None:
+    """As xterm does, and the emulated one here: a line takes one row at every width."""
+    held = Event()
+    variables = {"XTERM_VERSION": "XTerm(379)"}
+    write = says("write_file", path="a.txt", content="one\n")
+    coming = Answer(_LONG_REPLY, piece=40, hold=held, hold_after=6)
+    with emulated(tmp_path, [write, coming, DONE], "Write", size=(100, 24), **variables) as seen:
+        seen.answers("Run it? y/n/e/d/s/q/?, a = every write_file:", "y")
+        seen.sees("sentence that takes")
+        for columns in (60, 44, 90, 41, 100, 50):
+            seen.resizes(columns, 24)
+            seen.waits(partial(_is_cut, columns))
+        held.set()
+        seen.sees("step 3")
+        assert seen.ends() == 0
+
+
+def _is_cut(columns: int, rows: list[str]) -> bool:
+    fits = rows[-1].startswith("step 1 of") and ("tokens" in rows[-1]) == (columns >= 60)
+    once = ("(? explains", "  | one", "Run it?", "write_file a.txt", "step 2: thinking…", "> words")
+    return fits and all(sum(row.startswith(text) for row in rows) == 1 for text in once)

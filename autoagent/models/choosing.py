@@ -233,6 +233,6 @@ def _limits(settings: Settings, card: ModelCard) -> tuple[Limits, list[str]]:
         )
     line = (
         f"The price of {card.name} is unknown: no money limit; {limits.tokens:,} tokens at most "
-        "(--max-tokens, or --price IN,CACHED,OUT and --max-cost)."
+        "(--price gives one)."
     )
     return replace(limits, cost=None), [line]
