@@ -30,7 +30,7 @@ test: setup
 
 # Ratios in one run; a figure of another machine means nothing here.
 bench: setup
-	@for each in run retrieval cage quality longrun thousand team; do echo "== $$each"; .venv/bin/python bench/$$each.py || exit 1; done
+	@for each in run retrieval cage quality longrun thousand team terminal; do echo "== $$each"; .venv/bin/python bench/$$each.py || exit 1; done
 
 # Needs uv. No address of an index goes into the file.
 lock:

@@ -19,12 +19,12 @@ from autoagent.terminal.escape import one_line
 from autoagent.terminal.keyboard import Interrupted
 from autoagent.terminal.live.coming import Activity, Coming
 from autoagent.terminal.live.layout import Bottom
+from autoagent.terminal.live.pace import Pace
 from autoagent.terminal.live.typing import Question, Typing, history_in
 from autoagent.terminal.live.words import Words
 from autoagent.terminal.live.writing import USUAL, Batched
 
 _TICK_S = 1.0
-_FASTEST_S = 0.05  # between two drawings
 _ENDED_S = 5.0
 
 
@@ -69,12 +69,12 @@ class Screen:
             include_default_pygments_style=False,
             color_depth=ColorDepth.DEPTH_4_BIT if colour else ColorDepth.DEPTH_1_BIT,
             erase_when_done=True,
-            min_redraw_interval=_FASTEST_S,
             terminal_size_polling_interval=None,
             input=Vt100Input(stdin),
             output=self._output,
             before_render=self._before_drawing,
         )
+        self._pace = Pace()
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
@@ -210,8 +210,15 @@ class Screen:
         return False
 
     def _draw_soon(self) -> None:
-        if not self._app.invalidated:
-            self._call(self._app.invalidate)
+        self._pace.due(lambda in_s: self._call(lambda: self._draw_in(in_s)))
+
+    def _draw_in(self, seconds: float) -> None:
+        def draw() -> None:
+            self._pace.begun()
+            self._app.invalidate()
+
+        if self._loop is not None:
+            self._loop.call_later(seconds, draw)
 
     def _work(self, ready: Event) -> None:
         try:
@@ -360,6 +367,7 @@ class Screen:
     def _before_drawing(self, _: object) -> None:
         """At a new width take what was drawn away first. Where the terminal has wrapped it, it
         takes more rows than it did; where it cuts lines instead, it doesn't."""
+        self._pace.drawn()
         renderer, columns = self._app.renderer, self._output.get_size().columns
         last, size = renderer.last_rendered_screen, renderer._last_size
         if last is None or size is None or size.columns == columns:
