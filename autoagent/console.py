@@ -182,7 +182,7 @@ def _begin(
             *(out, desk.keys, desk.prompter, environ, view.main.state, inputs.cancel),
             changes=partial(_changes, settings),
             export=partial(_export, settings),
-            results=partial(_result, settings),
+            results=partial(_result, settings, view.main.state),
             states=partial(states_of, view),
             ringing=ringing,
         )
@@ -256,12 +256,13 @@ def _export(settings: Settings, state: State, target: str) -> str:
     return to_new_file(settings, state.started.session, target)
 
 
-def _result(settings: Settings, state: State, step: int) -> str | None:
-    """The whole text of what that step brought."""
+def _result(settings: Settings, state: State, agent: str, step: int) -> str | None:
+    """The whole text of what that step of an agent of the session brought."""
+    from autoagent.sessions.tree import folder_of
     from autoagent.subcommands.showing import result_of
 
     assert state.started is not None
-    return result_of(settings.places.sessions / state.started.session, step)
+    return result_of(folder_of(settings.places.sessions / state.started.session, agent), step)
 
 
 def _follow(

@@ -6,6 +6,7 @@ from autoagent.subcommands.showing import result_of
 from tests.program import says
 from tests.runs import Run
 from tests.screens import ASKS, DONE, WRITE, at_terminal
+from tests.teams import Troupe
 
 _LINES = "".join(f"line {n}\n" for n in range(1, 21))
 _READ = says("read_file", path="long.txt")
@@ -73,3 +74,31 @@ def test_a_result_is_read_from_the_journal_or_where_it_was_cut_from_its_file(
     assert result_of(run.folder, 1) == "short\n"
     assert result_of(run.folder, 2) == _many(700)
     assert result_of(run.folder, 9) is None
+
+
+def test_a_folded_result_of_a_sub_agent_says_how_to_see_it(tmp_path: Path) -> None:
+    """Its steps have numbers of their own."""
+    troupe = Troupe(
+        tmp_path / "unused",
+        main=[
+            says("start_agent", name="a", task="a"),
+            says("wait_for_agents"),
+            WRITE,
+            DONE,
+        ],
+        a=[_READ, says("finish", answer=_LINES)],
+    )
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/long.txt").write_text(_LINES)
+    with at_terminal(tmp_path, [troupe.answer] * 8, "main") as screen:
+        screen.shows("a:   | line 3\r\n", "a: (12 lines more: /result a 1)\r\n")
+        screen.shows("a is done: ", "(12 lines more: /result a)\r\n")
+        screen.answers(ASKS, "/result a 1")
+        screen.shows("a, step 1: read_file long.txt: 20 lines\r\n", "  | line 10\r\n")
+        screen.answers(ASKS, "/result a")
+        screen.shows("a, step 2: finish line 1: done\r\n", "  | line 10\r\n")
+        screen.answers(ASKS, "/result a 7")
+        screen.shows("Step 7 has no result; the newest one is of step 2.")
+        screen.answers(ASKS, "y")
+
+        assert screen.ends() == 0

@@ -82,7 +82,7 @@ class Terminal:
         cancel: Cancel,
         changes: Callable[[State, int | None], list[str]],
         export: Callable[[State, str], str],
-        results: Callable[[State, int], str | None],
+        results: Callable[[str, int], str | None],
         states: Callable[[], Mapping[str, State]],
         ringing: Ringing,
     ) -> None:

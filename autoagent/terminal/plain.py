@@ -40,6 +40,7 @@ from autoagent.events import (
     Visited,
 )
 from autoagent.observation import ENDS, new_goals
+from autoagent.sessions.tree import beneath
 from autoagent.state import State, gist_of
 from autoagent.terminal.chorus import Chorus
 from autoagent.terminal.columns import clipped
@@ -213,11 +214,11 @@ class Plain:
         self._out.line(line, None if event.ok else "magenta")
         if self._watched and event.source != "person" and not (ends and event.ok):
             if self._whole is None:
-                self._excerpt(event.text, event.step)
+                self._excerpt(event.text, f"{self._agent} {event.step}".lstrip())
             elif text := self._whole(event):
                 fenced(self._out, text, style="dim")
 
-    def _excerpt(self, text: str, step: int = 0) -> None:
+    def _excerpt(self, text: str, whole: str = "") -> None:
         """The beginning and the end, where verdicts stand; of that step's result, or of what
         else was said."""
         lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
@@ -227,7 +228,7 @@ class Plain:
             self._fence(lines)
             return
         self._fence(lines[:_FIRST_LINES])
-        ask = f": /result {step}" if step and self._attended and self._is_main else ""
+        ask = f": /result {whole}" if whole and self._attended else ""
         self._note(f"({len(lines) - _FIRST_LINES - _LAST_LINES} lines more{ask})")
         self._fence(lines[-_LAST_LINES:])
 
@@ -256,12 +257,18 @@ class Plain:
                     text += f". {event.text}"  # why, which is shown below to whoever watches
                 told(self._out, one_line(text, 400), None if event.status == "done" else "magenta")
                 if self._watched:
-                    self._excerpt(event.text)
+                    done = event.status == "done"  # else it is why, not its last result
+                    self._excerpt(event.text, beneath(self._agent, event.name) if done else "")
 
     @property
     def _is_main(self) -> bool:
         """Whether it is the session's own agent, the one that the prompt is of."""
-        return self.state.started is None or not self.state.started.sub_agent
+        return not self._agent
+
+    @property
+    def _agent(self) -> str:
+        """The name of the sub-agent whose voice this is, "" of the session's own."""
+        return self.state.started.sub_agent if self.state.started else ""
 
     def _recalled(self, memos: Sequence[Memo]) -> None:
         ask = " (/memory shows which and why)" if self._is_main and not self._verbose else ""

@@ -1,7 +1,7 @@
 """What a person can ask for at the prompt with a word that begins with a slash."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from difflib import get_close_matches
 from functools import reduce
 
@@ -47,7 +47,7 @@ _HELP = (
     ("/model NAME", "the next replies come from that model of the same server"),
     ("/diff [STEP]", "what this session has changed, or that step alone"),
     ("/undo [STEP]", "take back the newest change, or all after that step"),
-    ("/result [STEP]", "the whole text of a result, of the newest one or of that step"),
+    ("/result [AGENT] [STEP]", "the whole text of a result, of the newest one or that step"),
     ("/export [FILE]", "the session so far as Markdown, into a new file (ID.md)"),
     ("/memory", "which memories the prompt holds, and why"),
     ("/compact", "sum up the oldest steps now; the last ones stay whole"),
@@ -68,8 +68,8 @@ class Slash:
 
     `changes` gives the lines of the difference that the session made, or a step of it, and at
     their end what they come to; `export` writes the session into a new file and says where;
-    `results` gives the whole text of a step's result, None when it has none; `states` gives
-    where each agent of the session stands, by its name.
+    `results` gives the whole text of a step's result by the agent's name and the step, None
+    when it has none; `states` gives where each agent of the session stands, by its name.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Slash:
         state: State,
         changes: Callable[[State, int | None], list[str]],
         export: Callable[[State, str], str],
-        results: Callable[[State, int], str | None],
+        results: Callable[[str, int], str | None],
         states: Callable[[], Mapping[str, State]] = dict,
     ) -> None:
         self._states = states
@@ -222,19 +222,22 @@ class Slash:
             told(self._out, str(error), "magenta")
 
     def _result(self, rest: str) -> None:
-        past = {done.step: done for done in self._state.past}
+        agent, number = _whose(rest, self._states())
+        state = self._states().get(agent, self._state) if agent else self._state
+        past = {done.step: done for done in state.past}
         last = max(past, default=0)
-        step = last if not rest else int(rest) if rest.isdecimal() else -1
+        step = last if not number else int(number) if number.isdecimal() else -1
         done = past.get(step)
         if done is None:
             told(self._out, _no_result(rest, step, last))
             return
         try:
-            text = self._results(self._state, step)
+            text = self._results(agent, step)
         except AutoAgentError as error:
             told(self._out, str(error), "magenta")
             return
-        head = f"step {step}: {f'{done.name} {done.about}'.rstrip()}: {done.note or 'done'}"
+        which = f"{agent}, step {step}" if agent else f"step {step}"
+        head = f"{which}: {f'{done.name} {done.about}'.rstrip()}: {done.note or 'done'}"
         self._out.line(one_line(head, self._out.width - 1), "bold")
         if not text:
             told(self._out, "It has no text.")
@@ -295,6 +298,12 @@ def _cost(state: State, whole: State) -> str:
     cost = "The price is unknown" if spent.unpriced else money(spent.cost)
     of = f" of {money(limits.cost)}" if limits.cost is not None and not spent.unpriced else ""
     return f"{cost}{of}; {spent.tokens:,} of {limits.tokens:,} tokens{cached_share(spent)}."
+
+
+def _whose(rest: str, agents: Container[str]) -> tuple[str, str]:
+    """The sub-agent that is named in front, "" for none, and what stands behind it."""
+    name, _, number = rest.partition(" ")
+    return (name, number.strip()) if name and name in agents else ("", rest)
 
 
 def _no_result(rest: str, step: int, last: int) -> str:
