@@ -20,6 +20,7 @@ from autoagent.terminal.keyboard import Interrupted
 from autoagent.terminal.live.coming import Activity, Coming
 from autoagent.terminal.live.layout import Bottom
 from autoagent.terminal.live.pace import Pace
+from autoagent.terminal.live.resizing import reflows, take_off_at_new_width
 from autoagent.terminal.live.typing import Question, Typing, history_in
 from autoagent.terminal.live.words import Words
 from autoagent.terminal.live.writing import USUAL, Batched
@@ -57,7 +58,7 @@ class Screen:
         colour: bool,
     ) -> None:
         self._output = Batched(stream, environ.get("TERM"))
-        self._environ = environ
+        self._reflows = reflows(environ)
         self.coming = Coming(clean)
         self.typing = Typing(history_in(history), Words(words), self._heard, self._echo, clean)
         self.said: Callable[[], None] = lambda: None
@@ -365,24 +366,8 @@ class Screen:
         context.copy().run(self._app.create_background_task, away())
 
     def _before_drawing(self, _: object) -> None:
-        """At a new width take what was drawn away first. Where the terminal has wrapped it, it
-        takes more rows than it did; where it cuts lines instead, it doesn't."""
         self._pace.drawn()
-        renderer, columns = self._app.renderer, self._output.get_size().columns
-        last, size = renderer.last_rendered_screen, renderer._last_size
-        if last is None or size is None or size.columns == columns:
-            return
-        above = self._bottom.rows_above_cursor(last, columns) if self._reflows else 0
-        self._output.cursor_up(max(0, above - renderer._cursor_pos.y))
-        with self._output.batch():
-            renderer.erase(leave_alternate_screen=False)
-
-    @property
-    def _reflows(self) -> bool:
-        """Whether this terminal wraps what stands on it at a new width; most do."""
-        term = self._environ.get("TERM", "")
-        cuts = "XTERM_VERSION" in self._environ or term.startswith(("linux", "vt"))
-        return not cuts and "STY" not in self._environ
+        take_off_at_new_width(self._app.renderer, self._output, self._bottom, self._reflows)
 
 
 def _interrupt() -> None:
