@@ -152,7 +152,7 @@ class Plain:
 
     def _started(self, event: Started) -> None:
         if event.sub_agent:
-            if self._watched:  # the rest is said by its agent
+            if self._watched and event.role:  # which may name one; the rest is said above
                 self._note(f"Model {event.model}.")
             return
         limits = _listed(event.limits)
