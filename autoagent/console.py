@@ -28,6 +28,7 @@ from autoagent.standard_input import standard_input
 from autoagent.state import State
 from autoagent.terminal.bar import bar
 from autoagent.terminal.desk import Desk, line_desk, live_desk, lives
+from autoagent.terminal.escape import one_line
 from autoagent.terminal.output import Output, standard_error
 from autoagent.terminal.plain import Voices, states_of, voices
 from autoagent.terminal.ringing import Ringing
@@ -142,6 +143,8 @@ def _run(
         context = standard_input(out) if settings.reads_stdin else ""
         goals = list(settings.goals)
         if not goals and (found is None or asks_goals):
+            if found is not None:
+                _tell_done(found.session, desk.out)
             goals = desk.prompter.goals() if at_terminal else []
             settings = replace(settings, goals=tuple(goals))
             if not goals:
@@ -234,6 +237,14 @@ def _is_done(session: "sessions.Kept") -> bool:
     from autoagent.sessions.summary import summary
 
     return summary(session.folder).status == "done"
+
+
+def _tell_done(session: "sessions.Kept", out: Output) -> None:
+    """What was reached, before one asks for more."""
+    from autoagent.sessions.summary import summary
+
+    goals = "; ".join(summary(session.folder).goals)
+    out.line(one_line(f"Session {session.folder.name} is done: {goals}", out.width - 1), "dim")
 
 
 def _at_terminal(out: Output) -> bool:
@@ -342,6 +353,8 @@ def _show(
     from autoagent.journal import Entry
 
     began = time.monotonic() - views[0].main.state.spent.elapsed_s
+    if person is not None:
+        person.begins(began)
     with session:
         for item in session.items():
             if isinstance(item, Entry):

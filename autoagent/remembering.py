@@ -11,6 +11,7 @@ from autoagent.longterm.memory import LongTerm, asked_ahead, text_of, words_of
 from autoagent.model import Cancelled, Model, ModelFault, Usage
 from autoagent.running import Runner
 from autoagent.state import State
+from autoagent.terms import WORDS_ALONE
 from commands.cancel import Cancel
 
 Turn = Generator[Sequence[Event], None, None]
@@ -102,8 +103,7 @@ class Remembering:
             yield [Recalled(step), *notice]
             return {}, None
         if embedded is None:
-            text = "The server has no embeddings: memories are ranked by words alone."
-            yield [Recalled(step), Noticed("memory", text, key="no embeddings")]
+            yield [Recalled(step), Noticed("memory", WORDS_ALONE, key="no embeddings")]
             return {}, None
         self.faults = 0
         self.memory.model = embedded.model

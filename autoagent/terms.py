@@ -8,6 +8,16 @@ Status = Literal[
 ]
 """How a run, or a sub-agent, ended."""
 
+WORDS_ALONE = "The server has no embeddings: memories are ranked by words alone."
+
+
+def unpriced(model: str, tokens: int) -> str:
+    """What is said of a model whose price nobody knows, within so many tokens."""
+    return (
+        f"The price of {model} is unknown: no money limit; {tokens:,} tokens at most "
+        "(--price gives one)."
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -56,7 +56,7 @@ def test_a_limit_that_is_raised_at_the_question_holds_from_then_on(tmp_path: Pat
         screen.answers(ASKS, "y")
         screen.answers(ASKS, "/limit")
         screen.shows(" of $3.00\r\n", "  steps  2 of 2 steps\r\n", " of 2,000,000 tokens\r\n")
-        screen.shows("  time   ", " of any\r\n")
+        screen.shows("  time   ", ", no limit\r\n")
         screen.answers(ASKS, "/limit steps 9")
         screen.shows(
             "At most $3.00, 9 steps, 2,000,000 tokens from now on.", "  a.txt  replaces 1 line by 1"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.emulated import ALT_ENTER, CTRL_C, CTRL_D, ENTER, TAB, UP, emulated, pasted
+from tests.emulated import ALT_ENTER, CTRL_C, CTRL_D, ENTER, LIMIT_S, TAB, UP, emulated, pasted
 from tests.fake_openai import Answer, Scripted
 from tests.program import says
-from tests.screens import ASKS, DONE, WRITE
+from tests.screens import ASKS, DONE, WRITE, Silent
 
 _FREE = "> words for the agent, or /help"
 
@@ -47,9 +47,12 @@ def test_a_question_its_answer_and_what_comes_of_it_stay_on_the_screen(tmp_path:
 def test_goals_are_edited_in_several_lines_and_end_with_an_empty_one(tmp_path: Path) -> None:
     with emulated(tmp_path, [DONE]) as seen:
         seen.sees("What shall be reached?")
-        seen.types("First" + ENTER + "Seconb\x7fd" + ENTER + ENTER)
+        seen.types("First" + ENTER)
+        seen.sees("> First", "> one more, or Enter to begin")
+        seen.types("Seconb\x7fd" + ENTER + ENTER)
         assert seen.ends() == 0
 
+        assert seen.scrolled[1:3] == ["> First", "  Second"]
         assert "1. First\n2. Second\n" in seen.server.chats[0]["messages"][1]["content"]
 
 
@@ -104,7 +107,7 @@ def test_a_word_with_a_slash_is_answered_at_once_while_it_works(tmp_path: Path) 
         seen.types("/pl")
         seen.sees("/plan", "the open plan")
         seen.types(TAB + ENTER)
-        seen.sees("There is no open plan.", "step 1: thinking…")
+        seen.sees("> /plan", "There is no open plan.", "step 1: thinking…")
         held.set()
         assert seen.ends() == 0
 
@@ -125,6 +128,54 @@ def test_a_line_begun_before_the_question_goes_to_the_agent_first(tmp_path: Path
 
         assert list(seen.workspace.iterdir()) == []
         assert "yes, and a test" in seen.server.chats[1]["messages"][-1]["content"]
+
+
+def test_words_sent_before_a_question_are_seen_to_wait_while_it_stands(tmp_path: Path) -> None:
+    """A line that was begun when it came is sent first; nobody takes it before the answer."""
+    held = Event()
+    with emulated(tmp_path, [Answer(WRITE, hold=held), DONE], "Write") as seen:
+        seen.sees("step 1: thinking…")
+        seen.types("half a li")
+        seen.sees("> half a li")
+        held.set()
+        seen.sees("First your words to the agent, then the question: half a li")
+        seen.types(ENTER)
+        seen.sees("queued: half a li", ASKS.rstrip())
+        seen.types("y" + ENTER)
+        seen.sees("The agent gets your words: half a li")
+        assert seen.ends() == 0
+
+        assert not any("queued" in row for row in seen.scrolled)
+
+
+def test_a_session_begins_with_two_lines_also_where_no_price_is_known(tmp_path: Path) -> None:
+    with emulated(tmp_path, [WRITE], "Write", size=(200, 30), AUTOAGENT_PRICE="") as seen:
+        seen.sees(ASKS.rstrip())
+        rows = seen.scrolled
+        model, *session = rows[: rows.index("")]
+        assert model.startswith("Model fake-model, price unknown, window 32,000 tokens; at most")
+        assert session[0].startswith("Session ") and session[-1].endswith("without memory.")
+        assert "The price" not in "".join(session)
+        assert "$" not in seen.rows[-1]
+
+
+def test_a_call_that_was_stopped_says_what_it_counts_as(tmp_path: Path) -> None:
+    silent = Silent()
+    with emulated(tmp_path, [silent], "Write") as seen:
+        assert silent.asked.wait(LIMIT_S)
+        seen.types(CTRL_C)
+        seen.sees("The call that was cut counts as the ", "Stopped. Words for the agent")
+
+
+def test_the_clock_goes_on_while_a_question_stands(tmp_path: Path) -> None:
+    with emulated(tmp_path, [WRITE, DONE], "Write") as seen:
+        seen.sees(ASKS.rstrip())
+        first = seen.rows[-1]
+        seen.waits(lambda rows: rows[-1] != first and rows[-1].startswith("step 1 of 100, "))
+        seen.types("/status" + ENTER)
+        seen.sees("Step 1 of 100, ")
+        seen.types("q" + ENTER)
+        assert seen.ends() == 130
 
 
 def test_ctrl_c_stops_the_command_and_asks_for_words_and_twice_leaves(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from autoagent.models.servers import (
     is_ollama,
     listed_models,
 )
+from autoagent.terms import WORDS_ALONE, unpriced
 
 WORKING_WINDOW = 32_768
 """Tokens. More costs more at every step, and memory carries the rest."""
@@ -68,7 +69,7 @@ def chosen(settings: Settings, learned: Learned) -> Chosen:
     limits, said = _limits(settings, card)
     facts = learned.facts(base_url or OPENAI_URL, settings.embedding_model)
     if settings.memory is not None and not facts.embeds:
-        said.append("The server has no embeddings: memories are ranked by words alone.")
+        said.append(WORDS_ALONE)
     return Chosen(name, base_url, card, window, limits, (*notices, *narrow, *said))
 
 
@@ -231,8 +232,4 @@ def _limits(settings: Settings, card: ModelCard) -> tuple[Limits, list[str]]:
             "kept. Give the price in US dollars per million tokens, --price IN,CACHED,OUT, or "
             "limit --max-tokens instead."
         )
-    line = (
-        f"The price of {card.name} is unknown: no money limit; {limits.tokens:,} tokens at most "
-        "(--price gives one)."
-    )
-    return replace(limits, cost=None), [line]
+    return replace(limits, cost=None), [unpriced(card.name, limits.tokens)]

@@ -25,7 +25,7 @@ def bar(state: State, states: Mapping[str, State], began: float) -> Callable[[in
     tokens = f"{_short(spent.tokens)} of {_short(limits.tokens)} tokens"
     parts = [
         _Part(f"step {whole.steps} of {limits.steps}", 0),
-        _Part("" if spent.unpriced else f"{money(spent.cost)}{of_cost}", 1),
+        _Part("" if spent.unpriced or state.price is None else f"{money(spent.cost)}{of_cost}", 1),
         _Part(f"{agents} agent{'' if agents == 1 else 's'}" if agents else "", 2),
         _Part(f"{state.free_steps} without asking" if state.free_steps else "", 3),
         _Part(f"{tokens}{cached}", 5),

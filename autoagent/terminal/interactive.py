@@ -8,9 +8,9 @@ from threading import Lock
 
 from autoagent.approval import Answer, Concern
 from autoagent.events import Decided
-from autoagent.reply import Command, Reply
+from autoagent.reply import Reply
 from autoagent.state import State
-from autoagent.taint import REACHES
+from autoagent.terminal.asked import Asked
 from autoagent.terminal.editor import EditFailed, as_text, edited_in, editor_of, retyped
 from autoagent.terminal.escape import one_line
 from autoagent.terminal.keyboard import Interrupted
@@ -26,47 +26,14 @@ from autoagent.wishes import Wish
 from commands.cancel import Cancel
 
 _LEAVE = Answer(None)
+_HOW_TO_EDIT = "(Enter keeps a text, Alt-Enter is a line more, Ctrl-C leaves all as it was.)"
 _A_SLIP = 2  # characters: no words to an agent, and a question that stays is no harm
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A command as it stands at the prompt; `edited` by the person, perhaps unreadably."""
-
-    step: int
-    command: Command
-    scope: str
-    edited: bool = False
-    draft: str = ""
-    concerns: Sequence[Concern] = ()
-    agent: str = ""
-
-    def decided(self, reason: str, *, count: int = 0, scope: str = "") -> Answer:
-        """It runs, as it stands now."""
-        if self.edited:
-            name, args = self.command.name, self.command.args
-            return Answer(Decided(self.step, "edit", reason, name, args, count))
-        return Answer(Decided(self.step, "run", reason, count=count, scope=scope))
-
-    @property
-    def question(self) -> str:
-        always = f", a = {_covered(self.scope)}" if self.scope else ""
-        run = "Run it this once?" if self.concerns else "Run it?"
-        who = f"{self.agent}: " if self.agent else ""
-        return f"{who}{run} y/n/e/d/s/q/?{always}: "
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
     text: str
     told: bool = False  # that the agent gets them
-
-
-def _covered(scope: str) -> str:
-    """What "always" covers, as it is asked for."""
-    if scope.startswith(REACHES):
-        return f"every address of {one_line(scope.removeprefix(REACHES), 60)}"
-    return "exactly this" if " " in scope else f"every {scope}"
 
 
 class Terminal:
@@ -107,7 +74,7 @@ class Terminal:
         """Ask until the answer is clear. The end of input leaves, and so does Ctrl-C twice."""
         if self._leaving:
             return _LEAVE  # another agent asks, too late
-        asked = _Asked(step, reply.command, scope, concerns=concerns, agent=self.agent)
+        asked = Asked(step, reply.command, scope, concerns=concerns, agent=self.agent)
         self._propose(asked, MOST_LINES)
         self._explain()
         with self._catching():
@@ -116,7 +83,7 @@ class Terminal:
             self._leave_soon()  # all of it, not this agent alone
         return answer
 
-    def _decided(self, asked: _Asked) -> Answer:
+    def _decided(self, asked: Asked) -> Answer:
         while True:
             self._set_aside()
             try:
@@ -181,12 +148,20 @@ class Terminal:
 
     def _take(self, typed: str, *, tells: str = "") -> None:
         """Words that answer nothing; `tells` says why, where that isn't plain."""
+        if self._out.lives and self._slash.takes(typed):
+            self._out.line(
+                f"> {one_line(typed, self._out.width - 3)}", "dim"
+            )  # nobody else says it
         if typed == "/quit":
             self._leave_soon()
         elif not self._slash.obeys(typed):
             if tells:
                 told(self._out, f"{tells}: {typed}")
             self._early.append(_Words(typed, told=bool(tells)))
+
+    def begins(self, began: float) -> None:
+        """When the session would have begun, had it worked in one go, by the monotonic clock."""
+        self._slash.began = began
 
     def wishes(self) -> list[Wish]:
         wishes, self._slash.wishes = self._slash.wishes, []
@@ -200,6 +175,10 @@ class Terminal:
         if self._leaving:
             return None
         self._out.line()
+        cut = self._state.reserved
+        if cut is not None and cut.purpose == "step":
+            most = cut.prompt + cut.completion
+            told(self._out, f"The call that was cut counts as the {most:,} tokens it had room for.")
         # The next one is another wish: it shall end the question, and that leaves.
         self._cancel.clear()
         return self._words("Stopped. Words for the agent (Enter: go on, Ctrl-C: leave): ")
@@ -233,7 +212,7 @@ class Terminal:
 
     # Reading an answer.
 
-    def _read(self, typed: str, asked: _Asked) -> Answer | _Asked:
+    def _read(self, typed: str, asked: Asked) -> Answer | Asked:
         """The answer, or the question to put next."""
         match typed.lower().split():
             case ["q" | "/quit"]:
@@ -268,7 +247,7 @@ class Terminal:
                 return Answer(Decided(asked.step, "refuse", "feedback instead"), typed)
         return asked
 
-    def _first(self, asked: _Asked) -> Answer | _Asked:
+    def _first(self, asked: Asked) -> Answer | Asked:
         """What was typed may be a wish, which comes before the command."""
         if not self._slash.wishes:
             return asked
@@ -277,7 +256,7 @@ class Terminal:
             return asked
         return Answer(None, wishes=True)
 
-    def _words_instead(self, asked: _Asked) -> Answer | _Asked:
+    def _words_instead(self, asked: Asked) -> Answer | Asked:
         """After Ctrl-C at the question: what to say instead of an answer."""
         if not self._heeds_ctrl_c():
             return _LEAVE
@@ -306,9 +285,11 @@ class Terminal:
         self._leaving = True  # nor shall any agent ask again
         return None
 
-    def _edited(self, asked: _Asked) -> _Asked:
+    def _edited(self, asked: Asked) -> Asked:
         """The question with the command as the person changed it."""
         editor = editor_of(self._environ)
+        if not editor and self._out.lives:
+            told(self._out, _HOW_TO_EDIT, "dim")
         try:
             if editor:
                 with self._prompter.aside(), without_interrupts():
@@ -331,7 +312,7 @@ class Terminal:
         if command == asked.command:
             told(self._out, "It is as it was.")
             return replace(asked, draft="")
-        edited = _Asked(asked.step, command, "", edited=True, agent=asked.agent)
+        edited = Asked(asked.step, command, "", edited=True, agent=asked.agent)
         self._propose(edited, MOST_LINES)
         return edited
 
@@ -371,7 +352,7 @@ class Terminal:
         self._leaving = True
         self._cancel.set("interrupt")
 
-    def _propose(self, asked: _Asked, most: int | None) -> None:
+    def _propose(self, asked: Asked, most: int | None) -> None:
         state = self._states().get(asked.agent, self._state)
         assert state.started is not None
         root = Path(state.started.workspace)

@@ -25,7 +25,7 @@ def show_limits(out: Output, state: State, whole: State) -> None:
     """Each limit with what of it is used, by sub-agents too: `whole` counts theirs."""
     for resource, limit in spelled(state.limits).items():
         used, _ = _used(resource, whole)
-        told(out, f"{used} of {limit or 'any'}", mark=f"  {resource:<7}")
+        told(out, f"{used} of {limit}" if limit else f"{used}, no limit", mark=f"  {resource:<7}")
     told(out, "To change one: /limit steps 200, /limit cost 6, /limit time 2h", "dim")
 
 

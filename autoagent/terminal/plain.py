@@ -1,10 +1,8 @@
 """A run in plain lines: one a step for logs, more for someone who watches."""
 
-import os
 from collections.abc import Callable, Sequence
 
 from autoagent.amounts import money
-from autoagent.budget import spelled
 from autoagent.events import (
     Aimed,
     Changed,
@@ -19,7 +17,6 @@ from autoagent.events import (
     Forked,
     Inherited,
     Limited,
-    Limits,
     Memo,
     Messaged,
     Noticed,
@@ -42,6 +39,7 @@ from autoagent.events import (
 from autoagent.observation import ENDS, new_goals
 from autoagent.sessions.tree import beneath
 from autoagent.state import State, gist_of
+from autoagent.terminal.beginning import first_lines, is_plain_by_then, listed
 from autoagent.terminal.chorus import Chorus
 from autoagent.terminal.columns import clipped
 from autoagent.terminal.escape import escaped, one_line
@@ -155,14 +153,8 @@ class Plain:
             if self._watched and event.role:  # which may name one; the rest is said above
                 self._note(f"Model {event.model}.")
             return
-        limits = _listed(event.limits)
-        self._note(f"Model {event.model}, window {event.window:,} tokens; at most {limits}.")
-        if self._out.lives:
-            memory = ", without memory" if event.memory == "none" else ""
-            where = _from_home(event.workspace)
-            self._note(f"Session {event.session} in {where}; cage {event.cage}{memory}.")
-        else:
-            self._note(f"Session {event.session} in {event.workspace}.")
+        for line in first_lines(event, lives=self._out.lives):
+            self._note(line)
 
     def _resumed(self) -> None:
         state = self.state
@@ -286,8 +278,8 @@ class Plain:
             self._out.status(f"step {event.step}: waiting {event.wait_s:.0f} s…")
 
     def _noticed(self, event: Noticed) -> None:
-        if self._out.lives and _is_usual(event.text):
-            return  # the line before it names the cage
+        if self._out.lives and not self._verbose and is_plain_by_then(self.state, event.text):
+            return
         if event.topic == "stuck":
             self._warn(f"The agent was told: {event.text}.")
         else:
@@ -308,7 +300,7 @@ class Plain:
         """A person's wish that holds from here on."""
         match event:
             case Limited(limits=limits):
-                self._note(f"At most {_listed(limits)} from now on.")
+                self._note(f"At most {listed(limits)} from now on.")
             case Switched(model=model, window=window):
                 self._note(f"Model {model}, window {window:,} tokens, from now on.")
             case Aimed(goals=goals):
@@ -330,23 +322,6 @@ class Plain:
 
 
 Voices = Chorus[Plain]
-
-
-def _listed(limits: Limits) -> str:
-    """ "$3.00, 100 steps, 2,000,000 tokens"."""
-    return ", ".join(filter(None, spelled(limits).values()))
-
-
-def _from_home(path: str) -> str:
-    """As people write it: ~ for their home folder."""
-    home = os.path.expanduser("~").rstrip("/")  # noqa: PTH111 (pathlib fails without a home)
-    return f"~{path.removeprefix(home)}" if home and path.startswith(f"{home}/") else path
-
-
-def _is_usual(text: str) -> bool:
-    from commands.sandbox.choose import USUAL
-
-    return text == USUAL
 
 
 def _came_to(event: Reported) -> str:

@@ -1,7 +1,9 @@
 """What a person can ask for at the prompt with a word that begins with a slash."""
 
 import re
+import time
 from collections.abc import Callable, Container, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import reduce
 
@@ -51,15 +53,16 @@ _HELP = (
     ("/export [FILE]", "the session so far as Markdown, into a new file (ID.md)"),
     ("/memory", "which memories the prompt holds, and why"),
     ("/compact", "sum up the oldest steps now; the last ones stay whole"),
+    ("/quit", "leave; the session can be resumed"),
 )
 _KEYS = max(len(key) for key, _ in _HELP) + 2
 WORDS = (
     *((words, meaning) for words, meaning in _HELP if words.startswith("/")),
     ("/help", "what can be typed here"),
-    ("/quit", "leave; the session can be resumed"),
 )
 """Each such word with what stands behind it, and its meaning."""
 _WORDS = "Anything longer goes to the agent as your words, and the command is not run."
+_CTRL_C = "Ctrl-C stops what is running and asks what to say to the agent; twice leaves."
 
 
 class Slash:
@@ -89,10 +92,15 @@ class Slash:
         self._results = results
         self.wishes: list[Wish] = []
         self.compact = False  # wished, and not done yet
+        self.began: float | None = None  # as the bar has it
 
     def knows(self, typed: str) -> bool:
         """Whether it is one of those that work here; a path (/tmp) may stand in an answer."""
         return _parted(typed)[0].lower() in _HERE
+
+    def takes(self, typed: str) -> bool:
+        """Whether it is one of those words, or is written like one."""
+        return bool(_WORD.match(_parted(typed)[0]))
 
     def obeys(self, typed: str) -> bool:
         """Answer what was typed, if it is such a word; /quit is for the caller."""
@@ -147,6 +155,7 @@ class Slash:
         for key, meaning in _HELP:
             paragraph(self._out, meaning, mark=f"{key:<{_KEYS}}")
         told(self._out, _WORDS)
+        told(self._out, _CTRL_C)
 
     def letters(self) -> None:
         """What answers a question, without the words."""
@@ -162,8 +171,12 @@ class Slash:
             told(self._out, "There is no open plan.")
 
     def _whole(self) -> State:
-        """With what sub-agents have used that still work."""
-        return reckoned(self._state, self._states(), running=True)
+        """With what sub-agents have used that still work, up to now."""
+        state = self._state
+        if self.began is not None:
+            elapsed_s = time.monotonic() - self.began
+            state = replace(state, spent=replace(state.spent, elapsed_s=elapsed_s))
+        return reckoned(state, self._states(), running=True)
 
     def _agents(self) -> None:
         for row in rows(self._whole(), self._states(), alive=True):
@@ -213,7 +226,10 @@ class Slash:
 
     def _wish(self, wish: NewLimit | NewModel) -> None:
         self.wishes.append(wish)
-        told(self._out, "It counts from the agent's next call on.")
+        if isinstance(wish, NewModel):
+            told(self._out, "The server is asked for it before the agent's next call.")
+        else:
+            told(self._out, "It counts from the agent's next call on.")
 
     def _export(self, target: str) -> None:
         try:
@@ -270,7 +286,7 @@ class Slash:
         if state.started is None:
             return
         list_goals(self._out, state.goals)
-        steps = f"Step {whole.steps} of {state.limits.steps}, {spell_time(state.spent.elapsed_s)}."
+        steps = f"Step {whole.steps} of {state.limits.steps}, {spell_time(whole.spent.elapsed_s)}."
         free = f" {state.free_steps} more without asking." if state.free_steps else ""
         told(self._out, steps + free)
         told(self._out, _cost(state, whole))

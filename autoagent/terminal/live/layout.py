@@ -38,6 +38,7 @@ _MOST_TYPED = 8
 _MENU = 6
 _HINT = "words for the agent, or /help"
 _INSIST = "say what shall be reached; Ctrl-D leaves"
+_MORE_GOALS = "one more, or Enter to begin"
 _BEGUN_FIRST = "First your words to the agent, then the question: "
 _STYLES = {
     "coming": "dim",
@@ -74,7 +75,13 @@ class Bottom:
             ],
         )
         most = Dimension(min=1, max=_MOST_TYPED)
-        self._typed = Window(typed, height=most, wrap_lines=True, dont_extend_height=True)
+        self._typed = Window(
+            typed,
+            height=most,
+            wrap_lines=True,
+            dont_extend_height=True,
+            get_line_prefix=self._further,
+        )
         rows = (
             _shown(self._coming_lines, "class:coming"),
             _shown(self._queued_lines, "class:queued"),
@@ -168,14 +175,23 @@ class Bottom:
         text = typing.question.prompt if typing.asked else _BEGUN_FIRST
         return [("class:question", text)]
 
+    def _further(self, line: int, wrapped: int) -> StyleAndTextTuples:
+        """Before each goal but the first, which stands behind the prompt."""
+        asked = self._typing.asked
+        goal = asked is not None and asked.goals and line > 0 and wrapped == 0
+        return [("class:question", "> ")] if goal else []
+
     def _empty(self) -> StyleAndTextTuples:
+        if self._typing.asks_for_more:
+            return [("class:hint", _MORE_GOALS)]
         if self._typing.question is not None:
             return [("class:hint", _INSIST)]
         return [("class:hint", self._hint if self._bar(0) else "")]  # before that nobody hears
 
     def _is_empty(self) -> bool:
         question = self._typing.question
-        return not self._typing.buffer.text and (question is None or question.insists)
+        empty = not self._typing.buffer.text and (question is None or question.insists)
+        return empty or self._typing.asks_for_more
 
     def _hides(self) -> bool:
         return self._typing.asked is not None and self._typing.asked.hidden

@@ -84,6 +84,7 @@ class Screen:
         self._away = False  # another program has the terminal
         self._woken = False
         self._ahead: list[str] = []
+        self._queued: tuple[str, ...] = ()
         self.hung_up = False
         self.begun = ""  # when it ended: a line that wasn't sent
         self._over = False
@@ -154,7 +155,8 @@ class Screen:
 
     def queued(self, words: Sequence[str]) -> None:
         """What was typed and the agent doesn't have yet."""
-        self._call(lambda: self._bottom.queued(words))
+        self._queued = tuple(words)
+        self._call(self._show_queued)
         self._draw_soon()
 
     def ask(self, question: Question) -> list[str] | None:
@@ -182,6 +184,7 @@ class Screen:
         """What was typed and answers nothing, since the last time."""
         with self._lock:
             found, self._ahead = self._ahead, []
+        self._call(self._show_queued)
         return found
 
     @contextmanager
@@ -258,6 +261,7 @@ class Screen:
     async def _run(self, ready: Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(self._failed)
+        self._loop.call_later(_TICK_S, self._tick)
         with create_app_session(input=self._app.input, output=self._output):
             await self._app.run_async(
                 pre_run=ready.set, handle_sigint=False, set_exception_handler=False
@@ -304,15 +308,12 @@ class Screen:
                 self.hung_up = True
 
     def _set_activity(self, activity: Activity | None) -> None:
-        ticks = self.coming.activity is None and activity is not None
         self.coming.activity = activity
         self._app.invalidate()
-        if ticks:
-            self._tick()
 
     def _tick(self) -> None:
-        """The clock goes on while something does."""
-        if self.coming.activity is not None and self._loop is not None:
+        """The clocks go on: that of what goes on, and the bar's."""
+        if self._loop is not None:
             self._app.invalidate()
             self._loop.call_later(_TICK_S, self._tick)
 
@@ -338,7 +339,12 @@ class Screen:
     def _heard(self, text: str) -> None:
         with self._lock:
             self._ahead.append(text)
+        self._show_queued()
         self.said()
+
+    def _show_queued(self) -> None:
+        """What nobody has taken yet, too: while a question stands, nobody does."""
+        self._bottom.queued([*self._queued, *self._ahead])
 
     def _echo(self, prompt: str, typed: str) -> None:
         """A question and its answer stay on the screen."""

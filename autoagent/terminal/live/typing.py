@@ -73,6 +73,12 @@ class Typing:
         """The question that a line answers now."""
         return None if self.question is None or self.question.waits else self.question
 
+    @property
+    def asks_for_more(self) -> bool:
+        """Whether the line is there for one goal more."""
+        goals = self.asked is not None and self.asked.goals
+        return goals and bool(self.buffer.text.strip()) and self.buffer.text.endswith("\n")
+
     def ask(self, question: Question) -> None:
         self.question = question
         question.waits = bool(self.buffer.text.strip()) and not question.takes_begun
