@@ -17,6 +17,7 @@ $(STAMP): requirements.lock pyproject.toml
 	.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+	@echo "In the folder that it is to work in: $(CURDIR)/.venv/bin/autoagent"
 
 demo: setup
 	.venv/bin/autoagent demo
