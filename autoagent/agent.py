@@ -109,11 +109,13 @@ class Agent:
         """Stop, or pass on what a person said."""
         reason = self.cancel.reason
         if reason is not None:
-            words = self.person.interrupted() if self.person and reason == "interrupt" else None
+            words = None
+            if self.person is not None and reason == "interrupt":
+                self.cancel.clear()  # before it is asked: the next one is another wish
+                words = self.person.interrupted()
             if words is None:
                 why = self.cancel.reason or reason  # the terminal may be gone meanwhile
                 raise Ended(ended_by(why, self.state, self.caller.elapsed_s))
-            self.cancel.clear()
             if words or self.state.free_steps:
                 yield [Fed(self.runner.clean(words), stops=True)]
         yield from self._heard()

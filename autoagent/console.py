@@ -306,7 +306,8 @@ def _follow(
         state.apply(Stopped("error", error.exit_code, str(error), None, error.go_on, elapsed_s))
     desk.close()
     if person is not None:
-        keep_unheard(out, person.unheard(), person.begun, session.folder, state)
+        clean = Redactor(settings.secrets).clean
+        keep_unheard(out, person.unheard(), person.begun, session.folder, state, clean)
     stopped = state.stopped
     assert stopped is not None
     result = result_object(state, session.journal.hash)
@@ -364,9 +365,12 @@ def _show(
                 if results is not None:
                     results.line(item.to_dict())
             else:
-                if person is not None:
-                    person.agent = item.agent
-                item.reply(item.put(person) if person else None)
+                try:
+                    item.reply(person.answer(item) if person else None)
+                finally:
+                    item.reply(None)  # whatever became of it, somebody waits
+                if person is not None and item.agent and person.has_words:
+                    session.nudge()
 
 
 def _failure(

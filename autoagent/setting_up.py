@@ -95,7 +95,7 @@ def _address(usual: str, out: Output, prompter: Prompter) -> str:
 
 
 def _line(prompter: Prompter, text: str) -> str:
-    typed = prompter.line(text)
+    typed = prompter.line(text, keeps=False)  # a key may be pasted at any of these
     if typed is None:
         raise _Leaves
     return typed

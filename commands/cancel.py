@@ -12,7 +12,8 @@ class Cancel:
     """Set once by a signal, a deadline or a parent; heard by calls, commands and waits.
 
     Setting it runs the registered callbacks in the setter's thread, so they must be quick
-    and safe there (close a pipe, cancel a future). The first reason stays until `clear`.
+    and safe there (close a pipe, cancel a future). The first reason stays, but that an
+    interruption, which may be answered, gives way to any other.
     """
 
     def __init__(self) -> None:
@@ -27,16 +28,18 @@ class Cancel:
     def set(self, reason: Reason) -> None:
         """Ask everything to stop. Called from a thread, not from a signal handler itself."""
         with self._changed:
-            self._reason = self._reason or reason
+            if self._reason in (None, "interrupt"):
+                self._reason = reason
             callbacks = list(self._callbacks)
             self._changed.notify_all()
         for callback in callbacks:
             callback()
 
     def clear(self) -> None:
-        """Go on after an interruption that the person answered."""
+        """Go on after an interruption that the person answers; any other reason stays."""
         with self._changed:
-            self._reason = None
+            if self._reason == "interrupt":
+                self._reason = None
 
     def wait(self, timeout_s: float) -> bool:
         """Sleep for timeout_s seconds or until set; True when set."""

@@ -194,7 +194,7 @@ def test_words_that_nobody_reads_any_more_are_said_where_the_run_is_done(tmp_pat
         state.stopped = Stopped(status, 0, "")
         (tmp_path / status).mkdir()
         stream = io.StringIO()
-        keep_unheard(Output(stream), ["too late"], "", tmp_path / status, state)
+        keep_unheard(Output(stream), ["too late"], "", tmp_path / status, state, str)
         said[status] = stream.getvalue()
 
     nowhere = "The agent didn't get these words; they are kept nowhere else:\n  | too late\n"

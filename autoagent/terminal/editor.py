@@ -1,7 +1,9 @@
 """A command changed by hand: as a text in the person's editor, or typed anew."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
@@ -44,14 +46,14 @@ def as_text(command: Command) -> str:
 def edited_in(editor: list[str], text: str, cancel: Cancel) -> Command:
     """The command that stands in the text after the person's editor closed. EditFailed, also
     when `cancel` ended the editor; its draft is then what was saved, "" if nothing was."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "command.txt")
-        path.write_text(text, "utf-8", "backslashreplace")
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "command.txt")
+            path.write_text(text, "utf-8", "backslashreplace")
             code = _run([*editor, str(path)], cancel)
             draft = path.read_text("utf-8", "replace")
-        except OSError as error:
-            raise EditFailed(f"The editor failed: {error}", text) from error
+    except OSError as error:
+        raise EditFailed(f"The editor failed: {error}", text) from error
     if cancel.reason is not None:
         raise EditFailed("The editor was ended", draft if draft != text else "")
     if code:
@@ -65,18 +67,41 @@ def edited_in(editor: list[str], text: str, cancel: Cancel) -> Command:
 def _run(argv: list[str], cancel: Cancel) -> int:
     """Its exit code. Some programs don't mind being told to end; they are killed."""
     process = subprocess.Popen(argv)  # noqa: S603
-    late = Timer(_END_S, process.kill)
-    late.daemon = True
+    told: list[int] = []  # of it and of all that it began: $EDITOR may be a script
 
     def end() -> None:
-        process.terminate()
-        with suppress(RuntimeError):  # it is told for a second time
+        if not told:
+            told.extend([*_beneath(process.pid), process.pid])
+            _send(told, signal.SIGTERM)
             late.start()
 
+    late = Timer(_END_S, _send, [told, signal.SIGKILL])
+    late.daemon = True
     with cancel.calling(end):
         code = process.wait()
+    if _send(told, 0):
+        late.join()
     late.cancel()
     return code
+
+
+def _send(pids: list[int], number: int) -> bool:
+    """Whether any of them was there to get it."""
+    sent = False
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+            sent = True
+    return sent
+
+
+def _beneath(pid: int) -> list[int]:
+    """What a process began, and what these did; none where the system doesn't tell."""
+    try:
+        words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [each for child in map(int, words) for each in (child, *_beneath(child))]
 
 
 def retyped(

@@ -1,13 +1,15 @@
 """Questions to a person at a terminal, and what their answers mean."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
 from autoagent.approval import Answer, Concern
 from autoagent.events import Decided
+from autoagent.relaying import Question
 from autoagent.reply import Reply
 from autoagent.state import State
 from autoagent.terminal.asked import Asked
@@ -27,6 +29,8 @@ from commands.cancel import Cancel
 
 _LEAVE = Answer(None)
 _HOW_TO_EDIT = "(Enter keeps a text, Alt-Enter is a line more, Ctrl-C leaves all as it was.)"
+_WORDS_FOR = "Words for {} (Enter: back, Ctrl-C: leave): "
+_COUNT = re.compile(r"-?\d{1,9}")
 _A_SLIP = 2  # characters: no words to an agent, and a question that stays is no harm
 
 
@@ -65,10 +69,26 @@ class Terminal:
         self._early = [_Words(text) for text in prompter.early()]
         self._leaving = False
         self._lock = Lock()
-        self._decides = False  # on a sub-agent's command
+        self._asks_for_other = False  # a sub-agent
         self._caught = False  # a Ctrl-C that is for that
         self._explained = False
+        self._is_over: Callable[[], bool] = lambda: False  # the question that stands
         self.agent = ""  # the sub-agent that asks, "" the session's own agent
+
+    def answer(self, asked: Question) -> object:
+        """What the person says to it; None when it is over before they could."""
+        if asked.answer.done():
+            return None
+        self.agent = asked.agent
+        self._is_over = asked.answer.done
+        asked.answer.add_done_callback(lambda _: self._keys.wake())
+        with self._out.meanwhile() if asked.agent else nullcontext():
+            return asked.put(self)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether words or wishes wait for the agent."""
+        return bool(self._early or self._slash.wishes)
 
     def decide(self, step: int, reply: Reply, scope: str, concerns: Sequence[Concern]) -> Answer:
         """Ask until the answer is clear. The end of input leaves, and so does Ctrl-C twice."""
@@ -80,8 +100,15 @@ class Terminal:
         with self._catching():
             answer = self._decided(asked)
         if self.agent and answer.decided is None and answer.undo is None:
-            self._leave_soon()  # all of it, not this agent alone
+            self._leave_all()
         return answer
+
+    def _leave_all(self) -> None:
+        """The whole session, not the one agent that asked, unless that is what ended it."""
+        if self._is_over():
+            told(self._out, f"{self.agent} has ended, and its question with it.")
+        else:
+            self._leave_soon()
 
     def _decided(self, asked: Asked) -> Answer:
         while True:
@@ -103,16 +130,29 @@ class Terminal:
         who = f"Agent {self.agent}" if self.agent else "The agent"
         self._out.line(f"{who} asks:", "bold")
         fenced(self._out, question)
-        try:
-            while (typed := self._line("Your answer: ")) is not None and self._slash.knows(typed):
-                if not self._slash.obeys(typed):
-                    typed = None
-                    break  # /quit
-        except Interrupted:
-            return ""
+        with self._catching():
+            typed = self._answered()
         if typed is None:
-            self._leave_soon()
+            self._leave_all()
         return typed or ""
+
+    def _answered(self) -> str | None:
+        """None to leave, "" where the run was stopped meanwhile."""
+        while True:
+            try:
+                typed = self._line("Your answer: ")
+                if typed is None or not self._slash.knows(typed):
+                    return typed
+                if not self._slash.obeys(typed):
+                    return None  # /quit
+            except Interrupted:
+                if self._is_over():
+                    return None
+                if not self.agent or not self._heeds_ctrl_c():
+                    return ""
+                words = self._words(_WORDS_FOR.format(f"agent {self.agent}"))
+                if words != "":
+                    return words
 
     def heard(self) -> list[str]:
         """What was typed unasked; a word with a slash is answered at once."""
@@ -127,7 +167,7 @@ class Terminal:
     def unheard(self) -> list[str]:
         """At the end: what the agent didn't get."""
         for typed in self._keys.lines_ahead():
-            if typed != "/quit":
+            if typed.lower() != "/quit":
                 self._take(typed)
         early, self._early = [words.text for words in self._early], []
         return [*early, *unmet(self._out, self.wishes())]
@@ -144,15 +184,14 @@ class Terminal:
             for typed in self._keys.lines_ahead():
                 self._take(typed)
         self._out.queued([words.text for words in self._early])
-        return bool(self._early or self._slash.wishes)
+        return self.has_words
 
     def _take(self, typed: str, *, tells: str = "") -> None:
         """Words that answer nothing; `tells` says why, where that isn't plain."""
         if self._out.lives and self._slash.takes(typed):
-            self._out.line(
-                f"> {one_line(typed, self._out.width - 3)}", "dim"
-            )  # nobody else says it
-        if typed == "/quit":
+            # Nobody else shows it.
+            self._out.line(f"> {one_line(typed, self._out.width - 3)}", "dim")
+        if typed.lower() == "/quit":
             self._leave_soon()
         elif not self._slash.obeys(typed):
             if tells:
@@ -179,8 +218,6 @@ class Terminal:
         if cut is not None and cut.purpose == "step":
             most = cut.prompt + cut.completion
             told(self._out, f"The call that was cut counts as the {most:,} tokens it had room for.")
-        # The next one is another wish: it shall end the question, and that leaves.
-        self._cancel.clear()
         return self._words("Stopped. Words for the agent (Enter: go on, Ctrl-C: leave): ")
 
     def leave(self) -> None:
@@ -189,10 +226,10 @@ class Terminal:
         self._keys.wake()
 
     def catches(self) -> bool:
-        """Whether a Ctrl-C is for the command of a sub-agent that is asked about: the session's
-        own agent, and what the others run, go on. Called from the signals' thread."""
+        """Whether a Ctrl-C is for the question of a sub-agent that stands: the session's own
+        agent, and what the others run, go on. Called from the signals' thread."""
         with self._lock:
-            if not self._decides or self._leaving or self._caught:
+            if not self._asks_for_other or self._leaving or self._caught:
                 return False
             self._caught = True
         self._keys.wake()
@@ -201,12 +238,12 @@ class Terminal:
     @contextmanager
     def _catching(self) -> Iterator[None]:
         with self._lock:
-            self._decides = bool(self.agent)
+            self._asks_for_other = bool(self.agent)
         try:
             yield
         finally:
             with self._lock:
-                late, self._decides, self._caught = self._caught, False, False
+                late, self._asks_for_other, self._caught = self._caught, False, False
             if late:  # the question had its answer
                 self._cancel.set("interrupt")
 
@@ -219,12 +256,14 @@ class Terminal:
                 return _LEAVE
             case ["y" | "yes" | "ok" | "okay"]:
                 return asked.decided("yes")
-            case ["y", number] if number.removeprefix("-").isdecimal():
+            case ["y", number] if _COUNT.fullmatch(number):
                 return asked.decided("yes", count=int(number.removeprefix("-")))
             case ["a"] if asked.scope:
                 return asked.decided("always", scope=asked.scope)
             case ["n" | "no"]:
                 why = self._line("Why not? (Enter for no reason) ") or ""
+                if why.lower() == "/quit":
+                    return _LEAVE
                 return Answer(Decided(asked.step, "refuse", why), why)
             case ["s"]:
                 return Answer(Decided(asked.step, "criticise"))
@@ -252,7 +291,7 @@ class Terminal:
         if not self._slash.wishes:
             return asked
         if asked.agent:
-            told(self._out, "(The session's own agent, which goes on meanwhile.)", "dim")
+            told(self._out, "(The session's own agent, once this question is answered.)", "dim")
             return asked
         return Answer(None, wishes=True)
 
@@ -261,17 +300,17 @@ class Terminal:
         if not self._heeds_ctrl_c():
             return _LEAVE
         who = f"agent {asked.agent}" if asked.agent else "the agent"
-        words = self._words(f"Words for {who} (Enter: back, Ctrl-C: leave): ")
+        words = self._words(_WORDS_FOR.format(who))
         if words is None:
             return _LEAVE
         return Answer(Decided(asked.step, "refuse", words), words) if words else asked
 
     def _heeds_ctrl_c(self) -> bool:
         """Whether nothing but one Ctrl-C ended a wait; it counts as heeded then."""
-        if self._leaving:
+        if self._leaving or self._is_over():
             return False
         caught, self._caught = self._caught, False
-        if not caught and self._cancel.reason == "interrupt":
+        if not self.agent and self._cancel.reason == "interrupt":
             self._cancel.clear()
             return True
         return caught
@@ -279,10 +318,12 @@ class Terminal:
     def _words(self, prompt: str) -> str | None:
         """Words, "" for none, None to leave."""
         with suppress(Interrupted):
-            while (typed := self._line(prompt, takes_begun=True)) not in (None, "q", "/quit"):
+            while (typed := self._line(prompt, takes_begun=True)) is not None:
+                if typed.lower() in ("q", "/quit"):
+                    break
                 if not self._slash.obeys(typed):
                     return typed
-        self._leaving = True  # nor shall any agent ask again
+        self._leaving = not self._is_over()  # nor shall any agent ask again
         return None
 
     def _edited(self, asked: Asked) -> Asked:
@@ -333,15 +374,20 @@ class Terminal:
 
     def _awaited(self, line: Callable[[], str | None]) -> str | None:
         self._keys.forget_wakes()
-        if self._leaving or self._caught:
+        if self._leaving or self._caught or self._is_over():
             raise Interrupted
         self._ringing.asks()
-        with self._cancel.calling(self._keys.wake):
+        with self._cancel.calling(self._cancelled):
             typed = line()
         self._ringing.typed()
         if typed is None and self._keys.hung_up:
             self._cancel.set("hangup")
         return typed
+
+    def _cancelled(self) -> None:
+        # An interruption from before a sub-agent's question is for the session's own agent.
+        if not self.agent or self._cancel.reason != "interrupt":
+            self._keys.wake()
 
     def _set_aside(self) -> None:
         """What was typed before a question stands is no answer to it."""

@@ -72,9 +72,10 @@ class Prompter:
         early, self._early = self._early, []
         return early
 
-    def line(self, text: str, *, takes_begun: bool = False) -> str | None:
+    def line(self, text: str, *, takes_begun: bool = False, keeps: bool = True) -> str | None:
         """What was typed, stripped; None at the end of input. `takes_begun`: a line that was
-        begun before may be the answer, where it can be told from one."""
+        begun before may be the answer, where it can be told from one. `keeps`: the answer may
+        be brought back later, where there is a history."""
         raise NotImplementedError
 
     def unseen_line(self, text: str) -> str | None:
@@ -116,7 +117,7 @@ class LinePrompter(Prompter):
             self._out.line()  # the Enter wasn't shown either
         return typed
 
-    def line(self, text: str, *, takes_begun: bool = False) -> str | None:
+    def line(self, text: str, *, takes_begun: bool = False, keeps: bool = True) -> str | None:
         self._out.write(text)
         try:
             typed = self._keyboard.line()

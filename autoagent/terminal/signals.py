@@ -1,9 +1,9 @@
-"""Signals made into a cancel: a handler only notes them, since it may run anywhere."""
+"""Signals made into a cancel, by a thread that reads of them in a pipe."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from queue import SimpleQueue
 from threading import Thread
 from types import FrameType
 from typing import Any
@@ -31,6 +31,23 @@ def without_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def deferred() -> Iterator[None]:
+    """What would end the program waits until something is done; from the main thread alone."""
+    came: list[int] = []
+    before: dict[int, Any] = {}
+    for number in _REASONS:
+        if signal.getsignal(number) not in (signal.SIG_IGN, None):
+            before[number] = signal.signal(number, lambda each, _: came.append(each))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in dict.fromkeys(came):
+            signal.raise_signal(number)
+
+
 class Signals:
     """While it lasts, Ctrl-C, SIGTERM and SIGHUP set `cancel`, from a thread of its own.
 
@@ -47,12 +64,15 @@ class Signals:
         self._cancel = cancel
         self._leave = leave
         self._catches = catches
-        # Its put may be called from a handler that interrupted another put.
-        self._queue: SimpleQueue[Reason | None] = SimpleQueue()
         self._thread = Thread(target=self._pass_on, name="signals", daemon=True)
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> None:
+        # Not by the handlers, which run in the main thread alone, and when that next goes on:
+        # one that came while the program was stopped may have been another thread's to take.
+        self._read, self._written = os.pipe()
+        os.set_blocking(self._written, False)
+        self._fd_before = signal.set_wakeup_fd(self._written, warn_on_full_buffer=False)
         self._thread.start()
         for number in _REASONS:
             # nohup and background jobs ignore some on purpose.
@@ -62,14 +82,20 @@ class Signals:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self._queue.put(None)
+        signal.set_wakeup_fd(self._fd_before)
+        os.close(self._written)
         self._thread.join()
+        os.close(self._read)
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
-        self._queue.put(_REASONS[number])
+        """The pipe has it already."""
 
     def _pass_on(self) -> None:
-        while (reason := self._queue.get()) is not None:
+        while data := os.read(self._read, 1):
+            number = data[0]
+            if signal.getsignal(number) != self._heard:
+                continue  # somebody else heeds it for a while
+            reason = _REASONS[number]
             if self._cancel.reason is not None:
                 self._leave()
             elif reason == "interrupt" and self._catches():

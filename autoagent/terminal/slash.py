@@ -105,7 +105,7 @@ class Slash:
     def obeys(self, typed: str) -> bool:
         """Answer what was typed, if it is such a word; /quit is for the caller."""
         word, rest = _parted(typed)
-        if not _WORD.match(word) or word == "/quit":
+        if not _WORD.match(word) or word.lower() == "/quit":
             return False
         match word.lower():
             case "/help":
@@ -145,7 +145,7 @@ class Slash:
         """What `/undo REST` wishes; None, and why is said, when that is no step."""
         if not rest:
             return Undo(None)
-        if rest.isdecimal() and int(rest) < self._state.step:
+        if _number(rest) in range(self._state.step):
             return Undo(int(rest))
         last = self._state.step - 1
         told(self._out, f"/undo {rest:.20}: give a step from 0 (before the first) to {last}.")
@@ -242,7 +242,7 @@ class Slash:
         state = self._states().get(agent, self._state) if agent else self._state
         past = {done.step: done for done in state.past}
         last = max(past, default=0)
-        step = last if not number else int(number) if number.isdecimal() else -1
+        step = last if not number else _number(number)
         done = past.get(step)
         if done is None:
             told(self._out, _no_result(rest, step, last))
@@ -314,6 +314,11 @@ def _cost(state: State, whole: State) -> str:
     cost = "The price is unknown" if spent.unpriced else money(spent.cost)
     of = f" of {money(limits.cost)}" if limits.cost is not None and not spent.unpriced else ""
     return f"{cost}{of}; {spent.tokens:,} of {limits.tokens:,} tokens{cached_share(spent)}."
+
+
+def _number(text: str) -> int:
+    """-1 where it is none, or far too large to be one here."""
+    return int(text) if text.isdecimal() and len(text) < 10 else -1
 
 
 def _whose(rest: str, agents: Container[str]) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """What a person typed and the agent didn't get before it ended: kept, or at least said."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autoagent.errors import AutoAgentError
@@ -10,13 +10,24 @@ from autoagent.terminal.layout import fenced, told
 from autoagent.terminal.output import Output
 from autoagent.wishes import NewGoal, NewLimit, NewModel, Wish
 
+SHORTEST_KEPT = 3  # characters: y, n and the like are no history
 _ROOM = 2  # of a window of so many tokens: bytes, about an eighth of it
 
 
-def keep_unheard(out: Output, words: Sequence[str], begun: str, folder: Path, state: State) -> None:
+def keep_unheard(
+    out: Output,
+    words: Sequence[str],
+    begun: str,
+    folder: Path,
+    state: State,
+    clean: Callable[[str], str],
+) -> None:
     """Leave the words where the session finds them when it goes on. One that is done doesn't by
-    itself: then they are said, and so is what can't be kept, and a line that wasn't sent."""
-    lost = list(words)
+    itself: then they are said, and so is what can't be kept, and a line that wasn't sent.
+
+    `clean` takes secrets out.
+    """
+    lost = words = [clean(text) for text in words]
     if words and state.stopped is not None and state.stopped.status != "done":
         lost = [text for text in words if not _kept(text, folder, state)]
         if len(lost) < len(words):
@@ -26,8 +37,10 @@ def keep_unheard(out: Output, words: Sequence[str], begun: str, folder: Path, st
         out.line("The agent didn't get these words; they are kept nowhere else:", "bold")
         fenced(out, "\n".join(lost))
     if begun:
-        out.line("Begun and not sent; the arrow up brings it back in the next session:", "bold")
-        fenced(out, begun)
+        is_history = len(begun) >= SHORTEST_KEPT and clean(begun) == begun
+        back = "; the arrow up brings it back in the next session" if is_history else ""
+        out.line(f"Begun and not sent{back}:", "bold")
+        fenced(out, clean(begun))
 
 
 def unmet(out: Output, wishes: Sequence[Wish]) -> list[str]:

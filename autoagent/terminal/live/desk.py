@@ -123,8 +123,8 @@ class LivePrompter(Prompter):
     def unseen_line(self, text: str) -> str | None:
         return self._asked(Question(text, hidden=True), lambda: self._lines.unseen_line(text))
 
-    def line(self, text: str, *, takes_begun: bool = False) -> str | None:
-        asked = Question(text, takes_begun=takes_begun)
+    def line(self, text: str, *, takes_begun: bool = False, keeps: bool = True) -> str | None:
+        asked = Question(text, takes_begun=takes_begun, keeps=keeps)
         return self._asked(asked, lambda: self._lines.line(text))
 
     def edited(self, label: str, value: str) -> str | None:
@@ -142,7 +142,7 @@ class LivePrompter(Prompter):
             typed = self._screen.ask(question)
         except Lost:
             return by_lines()
-        return None if typed is None else "\n".join(typed).strip()
+        return None if typed is None else "\n".join(typed)
 
 
 class LiveDesk(Desk):

@@ -34,6 +34,7 @@ from autoagent.terminal.live.typing import Typing
 
 _MOST_COMING = 8  # lines
 _MOST_QUEUED = 3
+_MOST_SHOWN = 1000  # characters of words that wait
 _MOST_TYPED = 8
 _MENU = 6
 _HINT = "words for the agent, or /help"
@@ -97,7 +98,7 @@ class Bottom:
         self._bar = text
 
     def queued(self, words: Sequence[str]) -> None:
-        self._queued = tuple(words)
+        self._queued = tuple(each[:_MOST_SHOWN] for each in words)
 
     def hint(self, text: str) -> None:
         """Shown in the empty line until something is typed."""

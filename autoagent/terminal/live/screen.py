@@ -24,6 +24,7 @@ from autoagent.terminal.live.resizing import reflows, take_off_at_new_width
 from autoagent.terminal.live.typing import Question, Typing, history_in
 from autoagent.terminal.live.words import Words
 from autoagent.terminal.live.writing import USUAL, Batched
+from autoagent.terminal.signals import deferred
 
 _TICK_S = 1.0
 _ENDED_S = 5.0
@@ -103,9 +104,7 @@ class Screen:
             for number in (signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(number) == signal.SIG_DFL:
                     self._before[number] = signal.signal(number, _leave)
-            self._before[signal.SIGWINCH] = signal.signal(
-                signal.SIGWINCH, lambda *_: self._draw_soon()
-            )
+            self._before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, self._resized)
             self._thread.start()
             ready.wait()
         except BaseException:
@@ -114,13 +113,18 @@ class Screen:
 
     def close(self) -> None:
         """Take the lines off the screen; what was to be printed is."""
+        with deferred():
+            self._call(self._finish)
+            if self._thread is not None and self._thread.ident is not None:
+                self._thread.join(_ENDED_S)
+            self._write_pending()
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) in (_leave, self._resized):  # nobody heeds it by now
+                signal.signal(number, handler)
         self._before.clear()
-        self._call(self._finish)
-        if self._thread is not None and self._thread.ident is not None:
-            self._thread.join(_ENDED_S)
-        self._write_pending()
+
+    def _resized(self, *_: object) -> None:
+        self._draw_soon()
 
     @property
     def runs(self) -> bool:

@@ -15,8 +15,9 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
 
+from autoagent.terminal.unheard import SHORTEST_KEPT
+
 _PASTED = re.compile(r"\[pasted text (\d+), \d+ lines\]")
-_SHORTEST_KEPT = 3  # characters: y, n and the like are no history
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class Question:
     waits: bool = False
     above: str = ""  # printed as soon as the line is there for it
     insists: bool = False  # an empty line was no answer
+    keeps: bool = True  # the answer is history
 
 
 class Typing:
@@ -119,11 +121,11 @@ class Typing:
         lines = []
         for key in keys:
             if key.key in (Keys.ControlM, Keys.ControlJ):
-                lines.append(self._unfolded(before + after))
+                lines.append(self._unfolded(before + after).strip())
                 before = after = ""
             elif key.key == Keys.BracketedPaste or len(key.key) == 1:
                 before += key.data
-        begun = self._unfolded(before + after)
+        begun = self._unfolded(before + after).strip()
         if self.asked and not self.asked.goals and begun == self.asked.default.strip():
             begun = ""
         self._keep(begun)
@@ -144,10 +146,12 @@ class Typing:
         self.buffer.insert_text("\n")
 
     def _send(self) -> None:
-        shown, text = self.buffer.text.strip(), self._unfolded(self.buffer.text)
-        question = self.asked
-        if not (question and question.hidden):
-            self._keep(text)
+        question, shown = self.asked, self.buffer.text
+        if not (question and question.default):  # a text that was changed is taken as it stands
+            shown = shown.strip()
+        text = self._unfolded(shown)
+        if question is None or (question.keeps and not question.hidden):
+            self._keep(text.strip())
         # Each line by itself: one may stand for a text of several.
         lines = [_PASTED.sub(self._whole, line) for line in shown.split("\n")]
         self.buffer.reset()
@@ -161,10 +165,10 @@ class Typing:
 
     def _unfolded(self, text: str) -> str:
         """The whole line, with what was pasted into it."""
-        return _PASTED.sub(self._whole, text.strip())
+        return _PASTED.sub(self._whole, text)
 
     def _keep(self, text: str) -> None:
-        if len(text) >= _SHORTEST_KEPT and self.clean(text) == text:
+        if len(text) >= SHORTEST_KEPT and self.clean(text) == text:
             with suppress(OSError):  # a courtesy: this session has it all the same
                 self.buffer.history.append_string(text)
 
