@@ -239,7 +239,7 @@ class Team:
             case "message_agent":
                 return (yield from self._sent(step, **args))
             case "wait_for_agents":
-                return (yield from self._awaited(args.get("names") or []))
+                return (yield from self._awaited(step, args.get("names") or []))
             case "delete_agent":
                 return (yield from self._deleted(step, **args))
         return _answer(*listed(self._state.team.members, self._workers))
@@ -304,7 +304,7 @@ class Team:
             return _answer(f"{said.name} ended before it could hear that", ok=False)
         return _answer(f"{said.name} hears it before its next call")
 
-    def _awaited(self, names: Sequence[str]) -> Leading:
+    def _awaited(self, step: int, names: Sequence[str]) -> Leading:
         everyone = not names or (list(names) == ["all"] and "all" not in self._state.team.members)
         wanted = (
             []
@@ -316,7 +316,7 @@ class Team:
             return _answer("none of them works any more" if wanted else "no agent works")
         borrowed = nullcontext() if self._link is None else self._common.slots.lent(self._cancel)
         with borrowed:
-            self._wait_for(waited)
+            self._wait_for(step, waited)
         yield self._reports(self._ended())
         ended = [each.spawned.name for each in waited if each.ended]
         rest = [each.spawned.name for each in waited if not each.ended]
@@ -324,13 +324,16 @@ class Team:
         note = f"{', '.join(ended)} ended{still}" if ended else still
         return _answer(f"{note}; you were told something" if rest else note)
 
-    def _wait_for(self, workers: Sequence[Worker]) -> None:
-        """Until all have ended, or somebody says something to this agent."""
+    def _wait_for(self, step: int, workers: Sequence[Worker]) -> None:
+        """Until all have ended, or somebody says something to this agent, or has since the reply
+        of that step, which it has not read yet."""
         assert self._bell is not None
         with watching(self._inbox.folder) as watch:
             while not all(worker.ended for worker in workers):
                 if self._cancel.reason is not None:
                     raise Cancelled("cancelled")
+                if any(after >= step for after, _ in self._state.said):
+                    break
                 if self._nudged.is_set() or self._inbox.names() or self.heard():
                     break
                 self._bell.wait(watch)
