@@ -146,7 +146,8 @@ class Caller:
                 failing_since = failing_since or self._clock()
                 usage = self._broken_off(reserved, fault)
                 wait_s = self._pause(fault, attempt, self._clock() - failing_since, usage)
-                yield [Retried(step, attempt, str(fault), wait_s, usage)]
+                reason = fault.what if isinstance(fault, NotListening) else str(fault)
+                yield [Retried(step, attempt, reason, wait_s, usage)]
                 self._cancel.wait(wait_s)
                 attempt += 1
             if self._cancel.reason is not None:

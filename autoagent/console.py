@@ -146,7 +146,7 @@ def _run(
             if found is not None:
                 _tell_done(found.session, desk.out)
             goals = desk.prompter.goals() if at_terminal else []
-            settings = replace(settings, goals=tuple(goals))
+            settings = replace(settings, goals=setting.checked_goals(tuple(goals)))
             if not goals:
                 raise ConfigError('There is no goal. Say what is to be reached: --goal "…".')
         if not attended:
@@ -287,7 +287,7 @@ def _follow(
     """Show the run to its end, answer its questions, give its answer and receipt."""
     from autoagent.sessions.summary import note_end
     from autoagent.sessions.tree import entries_of
-    from autoagent.terminal.receipt import receipt, result_object
+    from autoagent.terminal.receipt import PLAIN, receipt, result_object, typed_name
 
     out = desk.out
     results = StandardOutput(session.cancel)
@@ -319,12 +319,14 @@ def _follow(
         answer, is_prose = with_sources(stopped.answer, state), state.answer_schema is None
         results.answer(answer, outlets.answer_screen, is_prose=is_prose)
     kept = outlets.keep(result, state, out)
-    receipt(out, state, session.journal.path, network=settings.network)
-    outlets.receipt(state, session.journal.path)
+    attended, program = person is not None, typed_name(sys.argv[0])
+    how = {"network": settings.network, "attended": attended}
+    receipt(out, state, session.journal.path, **how, program=program)
+    outlets.receipt(state, session.journal.path, attended=attended)
     if state.started is not None and state.started.dry_run:
         from autoagent.subcommands.taking_back import tell_dry_run
 
-        tell_dry_run(settings.places, state, out)
+        tell_dry_run(settings.places, state, out, program=program if out.is_terminal else PLAIN)
     outlets.end(result, out)
     if results.lost is not None:
         out.line(f"autoagent: Standard output can't be written: {results.lost.strerror}.")

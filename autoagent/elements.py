@@ -42,6 +42,7 @@ class Past:
     changed: tuple[str, ...]
     source: str
     gist: str  # the result's beginning
+    refused: bool
 
 
 @dataclass(slots=True)

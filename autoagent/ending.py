@@ -118,7 +118,7 @@ def go_on(stopped: Stopped, state: State) -> Stopped:
     resume = f"autoagent --resume {shlex.quote(state.started.session)}"
     match stopped.status:
         case "done":
-            return replace(stopped, go_on=f"{resume} --goal '…'")
+            return replace(stopped, go_on=resume)  # which asks for one goal more
         case "gave_up" | "stuck":
             return replace(stopped, go_on=f"{resume} --goal 'another way to try'")
         case "refused":

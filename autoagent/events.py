@@ -267,6 +267,8 @@ class Undone:
     paths: tuple[str, ...]
     skipped: tuple[str, ...]  # left as they are
     counts: tuple[int, ...]  # of paths, of skipped
+    how: tuple[str, ...] = ()  # of each path: removed, restored, changed back
+    as_before: tuple[str, ...] = ()  # those of these paths that are as before the session
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,14 @@ class Transient(ModelFault):
 
 
 class NotListening(ModelFault):
-    """Nothing answers at that address: refused connection, unknown host."""
+    """Nothing answers at that address: refused connection, unknown host.
+
+    `hint` is what to do about it, at the end of the message; `what` is the message without.
+    """
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(f"{what} {hint}".rstrip())
+        self.what = what
 
 
 class Rejected(ModelFault):

@@ -70,10 +70,11 @@ class Outlets:
         self._log.tell = tell
         return [voices(self._log, watched=True, verbose=True)]
 
-    def receipt(self, state: State, journal: Path) -> None:
+    def receipt(self, state: State, journal: Path, *, attended: bool) -> None:
         """What a run came to, into the log."""
         if self._log is not None:
-            receipt(self._log, state, journal, network=self._known.network)
+            network = self._known.network
+            receipt(self._log, state, journal, network=network, attended=attended)
 
     def keep(self, result: Mapping[str, Any], state: State | None, out: Output) -> bool:
         """Put the result into the file of -o; False when that should have been and failed."""

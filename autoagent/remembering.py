@@ -8,7 +8,7 @@ from typing import Any
 from autoagent.calling import Caller
 from autoagent.events import Event, Noticed, Recalled, Stopped
 from autoagent.longterm.memory import LongTerm, asked_ahead, text_of, words_of
-from autoagent.model import Cancelled, Model, ModelFault, Usage
+from autoagent.model import Cancelled, Model, ModelFault, NotListening, Usage
 from autoagent.running import Runner
 from autoagent.state import State
 from autoagent.terms import WORDS_ALONE
@@ -99,7 +99,9 @@ class Remembering:
             self.faults += 1
             text = f"Memories are ranked by words alone where this goes on: {fault}"
             said = "embedding fault" in self.state.noticed
-            notice = [] if said else [Noticed("memory", text, key="embedding fault")]
+            # Where nobody is there, the call for the next reply says so.
+            is_told = said or isinstance(fault, NotListening)
+            notice = [] if is_told else [Noticed("memory", text, key="embedding fault")]
             yield [Recalled(step), *notice]
             return {}, None
         if embedded is None:

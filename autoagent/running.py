@@ -319,8 +319,9 @@ def cleaned(event: Event, clean: Callable[[str], str]) -> Event:
         case Noticed():
             return replace(event, text=clean(event.text))
         case Undone():
-            paths, skipped = (tuple(map(clean, each)) for each in (event.paths, event.skipped))
-            return replace(event, paths=paths, skipped=skipped)
+            names = (event.paths, event.skipped, event.as_before)
+            paths, skipped, as_before = (tuple(map(clean, each)) for each in names)
+            return replace(event, paths=paths, skipped=skipped, as_before=as_before)
     return event
 
 

@@ -97,6 +97,7 @@ class State:
     verified: dict[str, Verified] = field(default_factory=dict)  # the newest of each command
     seen: dict[str, tuple[str, int]] = field(default_factory=dict)  # digest and step by path
     spans: list[Span] = field(default_factory=list)  # of checkpoints, where something changed
+    undone: set[str] = field(default_factory=set)  # paths that are as before the first step
     kept: Checkpointed | None = None  # the newest
     taint: Taint = field(default_factory=Taint)
     team: Standing = field(default_factory=Standing)
@@ -139,6 +140,7 @@ class State:
                 self._checkpoint(event)
             case Undone():
                 self.spans.append(Span(self.step, event.before, event.after, undone=True))
+                self.undone = self.undone.difference(event.paths).union(event.as_before)
                 for path in event.paths:  # the model is told of these
                     self.seen.pop(path, None)
                 self._say(observation.of_undone(event))
@@ -156,6 +158,7 @@ class State:
                 self.verified[event.command_line] = event
                 self._say(observation.of_verified(event, self.secret))
             case Reported() | Told():
+                self.undone.difference_update(getattr(event, "changed", ()))
                 kind: Kind = "words" if isinstance(event, Told) else "observation"
                 self._say(observation.of_agent(event, self.secret), kind)
             case Visited() | Spawned() | Messaged() | Dismissed() | Inherited():
@@ -330,8 +333,10 @@ class State:
                 event.changed,
                 event.source,
                 event.text[:_GIST_CHARACTERS],
+                event.refused,
             )
         )
+        self.undone.difference_update(event.changed)
         self.seen |= {path: (digest, event.step) for path, digest in event.seen}
         if event.refused:
             self.refused.append(f"{event.name} {self.past[-1].about}".rstrip())

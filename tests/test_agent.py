@@ -204,7 +204,7 @@ def test_without_a_proof_done_is_the_models_word(tmp_path: Path) -> None:
     end = _end(list(Run(tmp_path, DONE)))
 
     assert (end.status, end.exit_code, end.answer, end.verified) == ("done", 0, "ok", None)
-    assert end.go_on == "autoagent --resume one --goal '…'"
+    assert end.go_on == "autoagent --resume one"
 
 
 def test_a_failing_proof_goes_back_and_only_a_pass_is_done(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_wrong_usage_is_one_line_that_says_what_would_be_right(tmp_path: Path) -
     program = Program(tmp_path, "http://127.0.0.1:9/v1")
     (program.workspace / "file").write_text("")
     (program.workspace / "empty.txt").write_text(" \n")
+    (program.workspace / "dots.txt").write_text("…\n")
     goal = ["--goal", "go"]
 
     said = refusals(
@@ -40,6 +41,9 @@ def test_wrong_usage_is_one_line_that_says_what_would_be_right(tmp_path: Path) -
         (program, ["--goal", ""]),
         (program, ["--goal-file", "nowhere.txt"]),
         (program, ["--goal-file", "empty.txt"]),
+        (program, ["--goal", "go", "--goal", "…"]),
+        (program, [" ... "]),
+        (program, ["--goal-file", "dots.txt"]),
         (program, []),
         (program, [*goal, "--workspace", "file"]),
         (program, [*goal, "--workspace", "nowhere"]),
@@ -56,6 +60,9 @@ def test_wrong_usage_is_one_line_that_says_what_would_be_right(tmp_path: Path) -
         "--goal: '' isn't ",
         "--goal-file '.*nowhere.txt' can't be read: No such file or directory.",
         "--goal-file '.*empty.txt' is empty; say what is to be reached.",
+        "The goal is '…', which only holds its place: put there what is to be reached, as in ",
+        "The goal is '...', which only holds its place: ",
+        "The goal is '…', which only holds its place: ",
         "There is no goal. Say what is to be reached: --goal",
         "The workspace '.*file' is a file; --workspace takes a folder.",
         "The workspace '.*nowhere' can't be opened: No such file or directory.",

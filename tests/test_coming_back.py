@@ -53,3 +53,28 @@ def test_who_comes_back_reads_which_sub_agents_go_on(tmp_path: Path) -> None:
         screen.shows("Used so far: ", "; at work: a\r\n")
         screen.answers(asks, "q")
         assert screen.ends() == 130
+
+
+def test_who_comes_back_to_what_is_done_is_asked_for_a_goal_and_asked_on(tmp_path: Path) -> None:
+    """As the receipt said how; what was done has no open plan."""
+    plan = {"plan": ["look", "mend"], "thoughts": "I think"}
+    planned = json.dumps(plan | {"command": json.loads(WRITE)["command"]})
+    with at_terminal(tmp_path, [planned, DONE], "Write it down") as screen:
+        screen.answers(ASKS, "y")
+        screen.shows("One goal more, in the same session:\r\n  autoagent --resume ")
+        session = screen.shows("\r\n")
+        assert screen.ends() == 0
+        assert " " not in session
+    with at_terminal(tmp_path, [WRITE, DONE], "--resume", session) as screen:
+        screen.answers("One goal a line; an empty line ends.", "More")
+        screen.answers("> ", "")
+        screen.shows(_BEGINS)
+        recap = _between(screen.shows("Cage: "), _BEGINS)
+        screen.answers(ASKS, "y")
+
+        assert screen.ends() == 0
+        assert [line.split(":")[0] for line in recap[1:4]] == [
+            "Last thought",
+            "Last done",
+            "Used so far",
+        ]

@@ -40,7 +40,7 @@ def test_what_was_taken_back_is_shown_still_as_that_steps(tmp_path: Path) -> Non
     with at_terminal(tmp_path, [WRITE, WRITE, DONE], "Write") as screen:
         screen.answers(ASKS, "y")
         screen.answers(ASKS, "/undo")
-        screen.shows("1 change was taken back: a.txt.")
+        screen.shows("1 change was taken back: a.txt (removed).")
         screen.answers(ASKS, "/diff 1")
         screen.shows("  | +text", "  | 1 path: 1 new, +1 -0 lines")
         screen.answers(ASKS, "y")

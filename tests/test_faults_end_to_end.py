@@ -162,8 +162,25 @@ def test_nobody_there_ends_after_a_few_quick_tries(tmp_path: Path) -> None:
         assert done.code == 5
         assert 2 <= len(waits) <= 5
         assert sum(waits) < 5
-        assert "Start the server" in done.err
+        assert done.err.count("Start the server") == 1
+        assert done.err.count("Nothing answers at http") == 2
+        assert done.err.count("step 1: attempt") == 2
+        assert "Errno" not in done.err
         assert ".;" not in done.err
+
+
+def test_nobody_there_is_not_told_of_the_embeddings_as_well(tmp_path: Path) -> None:
+    """The call for the next reply, to the same address, says it."""
+    with FakeOpenAI([says("remember", text="Port 5433."), FINISH]) as server:
+        program = Program(tmp_path, server.base_url)
+        program.run(*GOAL)
+
+    done = program.run(*GOAL)
+
+    assert done.code == 5
+    kinds = [event["purpose"] for event in of_type(program.journal(), "Reserved")]
+    assert "embedding" in kinds
+    assert "emor" not in done.err
 
 
 def test_the_same_failure_is_told_in_full_only_once(tmp_path: Path) -> None:

@@ -262,7 +262,10 @@ def test_a_closed_port_is_nobody_listening() -> None:
             fault = fault_from(model)
 
     assert type(fault) is NotListening
-    assert url in str(fault)
+    assert str(fault) == (
+        f"Nothing answers at {url} (connection refused). "
+        "Start the server, or set --base-url (OPENAI_BASE_URL)."
+    )
 
 
 def test_an_unknown_host_is_nobody_listening() -> None:
@@ -273,7 +276,7 @@ def test_an_unknown_host_is_nobody_listening() -> None:
     fault = of_broken(error, Asked("http://nowhere.invalid/v1", "m"))
 
     assert type(fault) is NotListening
-    assert "nowhere.invalid" in str(fault)
+    assert "at http://nowhere.invalid/v1 (name or service not known). Start" in str(fault)
 
 
 def test_a_host_that_cannot_be_one_is_rejected_without_a_request() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from autoagent.ending import go_on
 from autoagent.events import (
+    Checkpointed,
     Event,
     Executed,
     Executing,
@@ -19,14 +20,16 @@ from autoagent.events import (
     Reserved,
     Spawned,
     Started,
+    Status,
     Stopped,
+    Undone,
     Verified,
 )
 from autoagent.model import Price, Usage
 from autoagent.state import State, fold
 from autoagent.terminal.output import Output
 from autoagent.terminal.plain import Plain
-from autoagent.terminal.receipt import receipt, result_object, spell_time
+from autoagent.terminal.receipt import receipt, result_object, spell_time, typed_name
 
 _JOURNAL = Path("/state/sessions/20261120-231800-5f3a/journal.jsonl")
 _STARTED = Started(
@@ -65,10 +68,28 @@ def _run(stopped: Stopped, *more: Event) -> State:
     return state
 
 
-def _receipt(state: State, *, network: bool = False) -> str:
-    screen = io.StringIO()
-    receipt(Output(screen), state, _JOURNAL, network=network)
+def _receipt(
+    state: State,
+    *,
+    network: bool = False,
+    attended: bool | None = None,
+    program: str = "autoagent",
+    screen: io.StringIO | None = None,
+) -> str:
+    screen = screen or io.StringIO()
+    out = Output(screen)
+    receipt(out, state, _JOURNAL, network=network, attended=attended, program=program)
     return screen.getvalue()
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _undone(step: int, *paths: str, as_before: tuple[str, ...] = ()) -> Undone:
+    how = ("removed",) * len(paths)
+    return Undone("undo", step, 1, 2, paths, (), (len(paths), 0), how, as_before)
 
 
 _ROWS = """\
@@ -101,6 +122,136 @@ def test_done_by_the_models_word() -> None:
     state = _run(Stopped("done", 0, "All pass.", elapsed_s=468.0))
 
     assert _receipt(state).startswith("\nDone by the model's word.\n\ngoal     Make the tests")
+
+
+@pytest.mark.parametrize(
+    ("status", "attended", "started_so", "options"),
+    [
+        ("done", True, False, ""),
+        ("done", None, True, ""),
+        ("done", False, True, " --goal '…'"),
+        ("gave_up", True, False, " --goal 'another way to try' --interactive"),
+        ("gave_up", False, True, " --goal 'another way to try'"),
+        ("refused", True, True, " --interactive"),
+    ],
+)
+def test_who_was_asked_before_each_change_is_not_sent_where_nobody_asks(
+    status: Status, attended: bool | None, started_so: bool, options: str
+) -> None:
+    """--goal alone switches asking off, and is pasted without a thought."""
+    stopped = Stopped(status, 0, "All pass.")
+    state = fold([replace(_STARTED, interactive=started_so), *_step(1, "read_file")])
+    state.apply(go_on(stopped, state))
+
+    assert _receipt(state, attended=attended).endswith(f"\n{_RESUME}{options}\n")
+
+
+def test_a_session_of_a_version_that_noted_a_goal_to_be_filled_in_is_told_the_same_way() -> None:
+    state = _run(Stopped("interrupted", 130, "x"))
+    state.apply(Stopped("done", 0, "ok", go_on=f"{_RESUME.strip()} --goal '…'"))
+
+    assert result_object(state, "")["resume"] == _RESUME.strip()
+    assert _receipt(state).endswith(f"\n{_RESUME} --goal '…'\n")
+
+
+def test_lines_to_paste_at_a_terminal_call_the_program_as_it_was_called() -> None:
+    """`autoagent` isn't found where it was started by its path; what a file holds may be
+    pasted anywhere."""
+    spans = [Checkpointed(2, "before", 1), Checkpointed(2, "after", 2)]
+    state = _run(Stopped("interrupted", 130, "Interrupted."), *spans)
+
+    typed = _receipt(state, program=".venv/bin/autoagent", screen=_Terminal()).splitlines()
+    kept = _receipt(state, program=".venv/bin/autoagent").splitlines()
+
+    assert "undo     .venv/bin/autoagent undo 20261120-231800-5f3a --to 0" in typed
+    assert typed[-1].strip() == ".venv/bin/autoagent --resume 20261120-231800-5f3a"
+    assert "undo     autoagent undo 20261120-231800-5f3a --to 0" in kept
+    assert kept[-1] == _RESUME
+    assert result_object(state, "")["resume"] == _RESUME.strip()
+
+
+def test_the_program_is_called_by_its_name_wherever_that_is_found(tmp_path: Path) -> None:
+    """Else as it was typed, quoted for a shell; a module's file is nothing to call."""
+    program = tmp_path / "autoagent"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+
+    assert typed_name(".venv/bin/autoagent", str(tmp_path)) == "autoagent"
+    assert typed_name(".venv/bin/autoagent", "/nowhere") == ".venv/bin/autoagent"
+    assert typed_name("my env/bin/autoagent", "/nowhere") == "'my env/bin/autoagent'"
+    assert typed_name("/x/autoagent/__main__.py", "/nowhere") == "autoagent"
+    assert typed_name("autoagent", "/nowhere") == "autoagent"
+
+
+_FAILED = "failed   execute_shell a: exit 2, the last command\n"
+
+
+@pytest.mark.parametrize(
+    ("stopped", "ran", "is_said"),
+    [
+        (Stopped("done", 0, "ok"), [("execute_shell", "exit 2"), ("finish", "")], True),
+        (Stopped("done", 0, "ok"), [("execute_shell", "exit 2"), ("rm", "refused")], True),
+        (Stopped("done", 0, "ok"), [("execute_shell", "exit 2"), ("read_file", "")], False),
+        (Stopped("done", 0, "ok"), [("execute_shell", ""), ("finish", "")], False),
+        (Stopped("done", 0, "ok", True), [("execute_shell", "exit 2"), ("finish", "")], False),
+        (Stopped("gave_up", 3, "no"), [("execute_shell", "exit 2"), ("give_up", "")], False),
+    ],
+)
+def test_the_models_word_does_not_hide_that_the_last_command_failed(
+    stopped: Stopped, ran: list[tuple[str, str]], is_said: bool
+) -> None:
+    """Nothing else says it; where the proof passed, that counts."""
+    more: list[Event] = []
+    for step, (name, note) in enumerate(ran, 3):
+        *before, executed = _step(step, name, refused=note == "refused")
+        assert isinstance(executed, Executed)
+        more += [*before, replace(executed, ok=not note, note=note)]
+
+    shown = _receipt(_run(stopped, *more))
+
+    assert (_FAILED in shown) is is_said
+    assert ("\nfailed " in shown) is is_said
+
+
+def test_a_file_that_was_taken_back_is_not_among_those_that_changed() -> None:
+    """It is as it was; changed again, it counts again."""
+    taken = [*_step(3, "write_file", "b.txt"), _undone(2, "b.txt", as_before=("b.txt",))]
+    end = Stopped("done", 0, "ok")
+
+    undone = _run(end, *taken)
+    again = _run(end, *taken, *_step(4, "write_file", "b.txt"))
+    redone = _run(end, *taken, _undone(3, "b.txt"))
+    partly = _run(end, *_step(3, "write_file", "src/slugs.py"), _undone(2, "src/slugs.py"))
+
+    assert "files    src/slugs.py\nundone   b.txt\n" in _receipt(undone)
+    assert result_object(undone, "")["files_changed"] == ["src/slugs.py"]
+    for state in (again, redone):
+        assert "files    src/slugs.py, b.txt\nhosts " in _receipt(state)
+        assert result_object(state, "")["files_changed"] == ["src/slugs.py", "b.txt"]
+    assert "files    src/slugs.py\nhosts " in _receipt(partly)
+
+
+def test_a_receipt_after_all_was_taken_back_does_not_say_that_nothing_was_changed() -> None:
+    state = _run(Stopped("done", 0, "ok"), _undone(0, "src/slugs.py", as_before=("src/slugs.py",)))
+
+    assert "files    none, all was taken back\nundone   src/slugs.py\n" in _receipt(state)
+
+
+def test_an_undo_says_what_became_of_each_file() -> None:
+    """Away or there again: the same words would stand for opposite things."""
+    undone = Undone("undo", 2, 1, 2, ("a", "b"), (), (2, 0), ("removed", "restored"))
+    seen = []
+    for attended, event in ((True, undone), (False, replace(undone, how=()))):
+        written = io.StringIO()
+        view = Plain(Output(written), watched=True, attended=attended)
+        view.state.apply(_STARTED)
+        view.show(event)
+        seen.append(written.getvalue())
+
+    assert seen == [
+        "2 changes were taken back: a (removed), b (restored). /undo again takes this back.\n",
+        "2 changes were taken back: a, b.\n",
+    ]
 
 
 _ENDS = [
@@ -312,4 +463,4 @@ def test_what_a_sub_agent_recalled_is_not_offered_at_the_prompt() -> None:
     view.show(replace(_STARTED, sub_agent="r1"))
     view.show(Recalled(1, (memo,), None))
 
-    assert written.getvalue().endswith("\n1 memory recalled.\n")
+    assert written.getvalue() == "1 memory recalled.\n"

@@ -47,7 +47,7 @@ def test_a_session_shows_its_difference_and_takes_changes_back_at_the_question(
         screen.answers(ASKS, "/undo 9")
         screen.shows("/undo 9: give a step from 0 (before the first) to 3.")
         screen.answers(ASKS, "/undo 1")
-        screen.shows("1 change was taken back: b.txt.")
+        screen.shows("1 change was taken back: b.txt (removed). /undo again takes this back.")
         screen.answers(ASKS, "n")
         screen.answers("Why not?", "")
 

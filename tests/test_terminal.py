@@ -32,6 +32,17 @@ def test_goals_are_asked_for_one_a_line_and_an_empty_line_ends(tmp_path: Path) -
         assert "Goals\n1. First goal\n2. Second goal\n" in screen.prompt(0)
 
 
+def test_a_goal_that_only_holds_its_place_is_not_worked_on(tmp_path: Path) -> None:
+    """It came along with a command line that was copied."""
+    with at_terminal(tmp_path, [DONE]) as screen:
+        screen.answers("> ", "…")
+        screen.answers("> ", "")
+        screen.shows("The goal is '…', which only holds its place: put there what is to")
+
+        assert screen.ends() == 2
+        assert screen.server.chats == []
+
+
 def test_each_answer_does_what_it_says_and_the_model_is_told(tmp_path: Path) -> None:
     """y, n with its reason, s, a longer text; and an answer to the agent's own question."""
     asks = says("ask_user", question="red?\nor blue?")

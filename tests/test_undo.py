@@ -140,7 +140,7 @@ def test_a_secret_in_a_files_name_is_told_by_no_undo(tmp_path: Path) -> None:
     done = program.run("undo")
 
     assert (program.workspace / f"{KEY}.txt").read_text() == "1\n"
-    assert "  [secret OPENAI_API_KEY].txt\n1 change taken back." in done.out
+    assert "  [secret OPENAI_API_KEY].txt (changed back)\n1 change taken back." in done.out
     assert KEY not in worked_out.err + done.out + json.dumps(program.journal())
 
 

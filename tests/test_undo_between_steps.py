@@ -11,6 +11,7 @@ from autoagent.events import Decided, Event, Executed, Noticed, Span, Undone
 from autoagent.reply import Reply
 from autoagent.scripted import Scripted
 from autoagent.state import fold
+from autoagent.team.reports import files_changed, files_undone
 from tests.runs import DONE, Run, prompt_text, says
 from tests.test_attended import Reader
 from tests.trees import picture
@@ -129,3 +130,39 @@ def test_a_secret_in_a_files_name_stands_in_no_event(tmp_path: Path) -> None:
     assert executed.changed == ("[secret KEY]",)
     assert _undone(events) == [("[secret KEY]",)]
     assert secret not in run.path.read_text()
+
+
+def _shell(line: str) -> str:
+    return says("execute_shell", command_line=line)
+
+
+def test_what_an_undo_left_as_it_was_before_the_session_is_told_apart(tmp_path: Path) -> None:
+    """A file that an earlier step had made isn't as it was; nor is one that came back."""
+    (tmp_path / "workspace").mkdir()
+    (tmp_path / "workspace" / "old").write_text("mine")
+    undos = [_NEWEST, _NEWEST, Answer(None, undo=Undo(0)), _NEWEST, Answer(None, undo=Undo(1))]
+    person = Reader(_RUN, _RUN, _RUN, *undos, _RUN)
+    lines = ("echo 1 > a", "echo 2 > old", "echo 3 >> a", "echo 4 > b")
+    run = Run(tmp_path, *map(_shell, lines), DONE, person=person)
+
+    undone = [event for event in run if isinstance(event, Undone)]
+
+    back = "changed back"
+    assert [(dict(zip(e.paths, e.how, strict=True)), e.as_before) for e in undone] == [
+        ({"a": back}, ()),
+        ({"a": back}, ()),
+        ({"a": "removed", "old": back}, ("a", "old")),
+        ({"a": "restored", "old": back}, ()),
+        ({"a": back, "old": back}, ("old",)),
+    ]
+    assert (files_changed(run.state), files_undone(run.state)) == (["a", "b"], ["old"])
+
+
+def test_what_was_made_again_and_taken_back_again_is_not_among_the_files(tmp_path: Path) -> None:
+    person = Reader(_RUN, _NEWEST, _RUN, _NEWEST, _RUN)
+    run = Run(tmp_path, _write("a"), _write("a", "other"), _write("b"), DONE, person=person)
+
+    list(run)
+
+    assert (files_changed(run.state), files_undone(run.state)) == (["b"], ["a"])
+    assert picture(run.workspace).keys() == {"b"}

@@ -202,13 +202,16 @@ class Keeper:
             yield (
                 [Checkpointed(open_one.step, "after", number)] if open_one else self._beside(number)
             )
-            spans, step = undo.meant(spans_of() if spans_of else state.spans, to)
+            every = list(spans_of() if spans_of else state.spans)
+            spans, step = undo.meant(every, to)
             with self._page.turn(self._cancel):
                 done = undo.undo(self._checkpoints, self.objects, session, spans, step)
             self._undone = done.after
             nothing = not done.paths and not done.skipped
-            yield [_said("There is nothing to take back.") if nothing else undo.event_of(done)]
-            made = undo.makers(self._checkpoints.timeline, spans, done)
+            timeline = self._checkpoints.timeline
+            undone = undo.event_of(done, timeline, every)
+            yield [_said("There is nothing to take back.") if nothing else undone]
+            made = undo.makers(timeline, spans, done)
             yield [*_left(done), *([_said(made)] if made else [])]
             with self._page.turn(self._cancel, _GRACE_S):
                 undo.settled(self.objects, session)

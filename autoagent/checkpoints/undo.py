@@ -40,6 +40,7 @@ class Undoing:
     after: int
     paths: tuple[str, ...]
     skipped: tuple[Skipped, ...]
+    how: tuple[str, ...]  # of each path: removed, restored, changed back
 
 
 def meant(spans: Sequence[Span], to: int | None) -> tuple[list[Span], int]:
@@ -66,14 +67,28 @@ def makers(timeline: Timeline, spans: Iterable[Span], done: Undoing) -> str:
     return f"Made by {', '.join([*subs, *also])}." if subs else ""
 
 
-def event_of(done: Undoing) -> Undone:
-    """What the journal keeps of it."""
+def event_of(done: Undoing, timeline: Timeline, spans: Iterable[Span] = ()) -> Undone:
+    """What the journal keeps of it; `spans` are all that the session made in that tree."""
     # What git keeps for itself comes last: the model reads the first few.
-    paths = tuple(sorted(done.paths, key=lambda path: bool(innards(path))))
+    moved = sorted(zip(done.paths, done.how, strict=True), key=lambda each: bool(innards(each[0])))
+    paths = tuple(path for path, _ in moved[:_KEPT])
+    how = tuple(how for _, how in moved[:_KEPT])
     skipped = tuple(one.path for one in done.skipped)
-    counts = (len(paths), len(skipped))
-    named = (paths[:_KEPT], skipped[:_KEPT])
-    return Undone(done.what, done.step, done.before, done.after, *named, counts)
+    counts = (len(moved), len(skipped))
+    as_before = _as_before(timeline, spans, paths, done.after)
+    named = (paths, skipped[:_KEPT])
+    return Undone(done.what, done.step, done.before, done.after, *named, counts, how, as_before)
+
+
+def _as_before(
+    timeline: Timeline, spans: Iterable[Span], paths: Sequence[str], now: int
+) -> tuple[str, ...]:
+    """Those of the paths that are as they were before the first span that changed them."""
+    first: dict[str, int] = {}
+    for span in spans:
+        for path in timeline.changed(span.before, span.after):
+            first.setdefault(path, span.before)
+    return tuple(p for p in paths if p in first and timeline.at(p, first[p]) == timeline.at(p, now))
 
 
 def wishes(
@@ -200,8 +215,16 @@ def _carried_out(
         sync_paths(checkpoints.root, restored.paths)
     after = checkpoints.take().number
     named = sorted([*unknown, *skipped, *restored.skipped], key=lambda one: one.path)
+    ways = {move.path: _way(move) for move in moves}
+    how = tuple(ways[path] for path in restored.paths)
     paths = tuple(restored.paths)
-    return Undoing(plan.what, plan.step, plan.before, after, paths, tuple(named))
+    return Undoing(plan.what, plan.step, plan.before, after, paths, tuple(named), how)
+
+
+def _way(move: Move) -> str:
+    if move.wanted is None:
+        return "removed"
+    return "restored" if move.now is None else "changed back"
 
 
 def _note(objects: Objects, session: str, tree: str, plan: _Plan) -> None:

@@ -236,7 +236,7 @@ def _load(
     for key in azure.SETTLED:
         del values[key]
     goals, one_shot = _goals(typed, shell, options.text, places)
-    goals = (*(profile.goals if profile else ()), *goals)
+    goals = checked_goals((*(profile.goals if profile else ()), *goals))
     values["protect"] = tuple(inside(path, workspace) for path in values["protect"])
     for key in ("allow_read", "allow_write"):
         values[key] = tuple(beside(path, places, key) for path in values[key])
@@ -344,6 +344,17 @@ def _goals(
             raise ConfigError("The goal is empty; say what is to be reached.")
         goals.append(printable(text))
     return tuple(goals), one_shot
+
+
+def checked_goals(goals: tuple[str, ...]) -> tuple[str, ...]:
+    """These goals; ConfigError where one is only the dots of a command line that was copied."""
+    for goal in goals:
+        if goal.strip() in ("…", "..."):
+            raise ConfigError(
+                f"The goal is {goal.strip()!r}, which only holds its place: put there what is to "
+                "be reached, as in --goal 'Write a test for each function.'"
+            )
+    return goals
 
 
 def _ai_settings(file: Path | None) -> AISettings | None:

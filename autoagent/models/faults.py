@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import os
 import re
 import socket
 import ssl
@@ -94,9 +95,13 @@ class Asked:
     @property
     def place(self) -> str:
         """Model and address, without anything secret that an address can hold."""
+        return f"{self.model} at {self.address}"
+
+    @property
+    def address(self) -> str:
+        """That of the server, without anything secret."""
         parts = urlsplit(self.url)
-        host = parts.netloc.rpartition("@")[2]
-        return f"{self.model} at {parts.scheme}://{host}{parts.path}"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def clean(self, words: str) -> str:
         """One line of at most 300 characters without control characters and without a key."""
@@ -295,7 +300,7 @@ def of_broken(error: BaseException, asked: Asked, *, received: int = 0) -> Model
     import httpx2
 
     chain = list(_causes(error))
-    why = asked.clean(str(chain[-1]) or type(chain[-1]).__name__)
+    why = asked.clean(_spelled(chain[-1]))
     if any(isinstance(e, httpx2.TimeoutException) for e in chain):
         return Transient(f"{asked.place}: no sign of life in time", received=received)
     if any(isinstance(e, ssl.SSLError) and not _ended(e) for e in chain):
@@ -304,16 +309,23 @@ def of_broken(error: BaseException, asked: Asked, *, received: int = 0) -> Model
             "(http or https) and whether this machine trusts the server's certificate."
         )
     if any(isinstance(e, httpx2.ConnectError | httpx2.ProxyError) for e in chain):
-        if any(map(_nobody, chain)):
-            return NotListening(
-                f"Nothing answers for {asked.place}: {why}. "
-                f"Start the server, or set {asked.address_name}."
-            )
+        if nobody := next(filter(_nobody, chain), None):
+            what = f"Nothing answers at {asked.address} ({asked.clean(_spelled(nobody))})."
+            return NotListening(what, f"Start the server, or set {asked.address_name}.")
         return Transient(f"{asked.place}: no connection: {why}")
     if any(isinstance(e, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError) for e in chain):
         # h11 quotes the header that it refuses, and that may be the key's.
         return Rejected(f"{asked.place}: the request can't be sent. Check address and key.")
     return Transient(f"{asked.place}: the connection broke: {why}", received=received)
+
+
+def _spelled(error: BaseException) -> str:
+    """In the system's words where it has some: "connection refused"."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
+        # Less than 0: of a name that could not be looked up.
+        words = os.strerror(error.errno) if error.errno > 0 else error.strerror or str(error)
+        return words[:1].lower() + words[1:]
+    return str(error) or type(error).__name__
 
 
 def _ended(error: ssl.SSLError) -> bool:

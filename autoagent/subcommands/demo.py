@@ -1,5 +1,6 @@
 """A scripted session that needs no key: the real loop, real commands, a temporary folder."""
 
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -17,7 +18,7 @@ from autoagent.scripted import Scripted
 from autoagent.starting import begin
 from autoagent.terminal.output import Output
 from autoagent.terminal.plain import Plain
-from autoagent.terminal.receipt import receipt
+from autoagent.terminal.receipt import receipt, typed_name
 
 _SALES = {
     "north.csv": "month,amount\n2026-01,120\n2026-02,90\n2026-03,150\n",
@@ -113,7 +114,7 @@ def demo(settings: Settings, environ: Mapping[str, str], out: Output) -> int:
                     view.show(item.event)
     stopped = view.state.stopped
     assert stopped is not None
-    receipt(out, view.state, session.journal.path)
+    receipt(out, view.state, session.journal.path, program=typed_name(sys.argv[0]))
     out.line()
     out.line("Files it made:", "bold")
     out.line(f"  {workspace / 'report.md'}")

@@ -19,7 +19,7 @@ from autoagent.terminal.chorus import Chorus
 from autoagent.terminal.escape import escaped
 from autoagent.terminal.layout import told
 from autoagent.terminal.output import Output
-from autoagent.terminal.receipt import receipt
+from autoagent.terminal.receipt import receipt, typed_name
 from autoagent.terminal.telling import Telling
 
 _LONGEST_PAUSE_S = 3.0
@@ -165,7 +165,8 @@ class _Text:
             ended(state, running=False)
         assert state.stopped is not None
         whole = reckoned(state, states, running=False)
-        receipt(out, whole, found.journal, network=self._network)
+        program = typed_name(sys.argv[0])
+        receipt(out, whole, found.journal, network=self._network, program=program)
         if not died:
             out.line(f"It ended with exit code {state.stopped.exit_code}.")
 

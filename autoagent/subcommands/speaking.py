@@ -113,15 +113,18 @@ def _refuse_done(state: State) -> None:
     if state.stopped is not None and state.stopped.status == "done":
         raise ConfigError(
             "That session is done, so nobody would read it. Give it one goal more: "
-            f"{_going_on(state)}"
+            f"{_resumed(state)} --goal '…'"
         )
 
 
 def _going_on(state: State) -> str:
-    """The command line that resumes it."""
+    """The command line that goes on from where it ended."""
+    return (state.stopped.go_on if state.stopped else "") or _resumed(state)
+
+
+def _resumed(state: State) -> str:
     assert state.started is not None
-    plain = f"autoagent --resume {state.started.session}"
-    return state.stopped.go_on or plain if state.stopped else plain
+    return f"autoagent --resume {state.started.session}"
 
 
 def _standard_input() -> str:

@@ -91,14 +91,14 @@ def show(settings: Settings, wanted: str, step: str | None, out: Output) -> int:
     return 0
 
 
-def tell_dry_run(places: Places, state: State, out: Output) -> None:
-    """What a dry run came to, and how to bring it in."""
+def tell_dry_run(places: Places, state: State, out: Output, *, program: str = "autoagent") -> None:
+    """What a dry run came to, and how to bring it in, by the `program` that can be pasted."""
     assert state.started is not None
     out.line()
     print_difference(places, state, out, _coloured(out))
     if _spans(places, state):
         out.line("To bring this into the workspace:")
-        out.line(f"  autoagent apply {state.started.session}", "bold")
+        out.line(f"  {escaped(program)} apply {state.started.session}", "bold")
 
 
 def print_difference(
@@ -194,7 +194,10 @@ class _Held:
         """Write it down, unless it was already before this process came; as it can be told."""
         known = any(s.undone and s.before == done.before for s in self.state.spans)
         if not known and (done.paths or done.skipped):
-            self._append(cleaned(undo.event_of(done), self.clean))
+            # The changes of a dry run stay in its copy, whatever becomes of those brought in.
+            every = [] if self.is_dry_run else tree_spans(self.folder, self.state)
+            event = undo.event_of(done, self.checkpoints.timeline, every)
+            self._append(cleaned(event, self.clean))
         undo.settled(self.objects, self.name)
         skipped = tuple(replace(one, path=self.clean(one.path)) for one in done.skipped)
         return replace(done, paths=tuple(map(self.clean, done.paths)), skipped=skipped)
@@ -258,9 +261,10 @@ def _tell_damage(out: Output, damage: Mapping[str, str]) -> None:
 
 
 def _tell(out: Output, done: Undoing, verb: str, made: str = "") -> None:
-    named = [path for path in done.paths if not innards(path)]
-    for path in named[:_LISTED]:
-        out.line(f"  {one_line(path, 200)}")
+    moved = zip(done.paths, done.how, strict=True)
+    named = [(path, how) for path, how in moved if not innards(path)]
+    for path, how in named[:_LISTED]:
+        out.line(f"  {one_line(path, 200)}{f' ({how})' if done.what == 'undo' else ''}")
     if len(named) > _LISTED:
         out.line(f"  and {len(named) - _LISTED} more")
     for folder, count in Counter(filter(None, map(innards, done.paths))).items():

@@ -54,7 +54,16 @@ def _status(member: Member, *, alive: bool, begun: bool) -> str:
 
 def files_changed(state: State) -> list[str]:
     """Paths that commands said they changed, in the order of the first change, then those of
-    sub-agents."""
+    sub-agents; without those that were taken back."""
+    return [path for path in _touched(state) if path not in state.undone]
+
+
+def files_undone(state: State) -> list[str]:
+    """Those of them that an undo left as they were before."""
+    return [path for path in _touched(state) if path in state.undone]
+
+
+def _touched(state: State) -> list[str]:
     own = [path for past in state.past for path in past.changed]
     reported = [path for report in state.team.reports for path in report.changed]
     return list(dict.fromkeys([*own, *reported]))

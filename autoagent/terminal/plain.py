@@ -272,6 +272,8 @@ class Plain:
         wait = f"; again in {event.wait_s:.0f} s" if event.wait_s >= 1 else "; again at once"
         same = (event.step, event.reason) == self._failed
         self._failed = (event.step, event.reason)
+        if same and event.wait_s < 1:
+            return  # the next line says that, and more
         how = "failed the same way" if same else f"failed: {event.reason.rstrip('.')}"
         self._warn(f"step {event.step}: attempt {event.attempt} {how}{wait}")
         if event.wait_s >= 1 and self._out.lives:
@@ -311,9 +313,13 @@ class Plain:
         verb = "brought in" if event.what == "apply" else "taken back"
         count = event.counts[0]
         more = f" and {count - _NAMED} more" if count > _NAMED else ""
-        names = ", ".join(one_line(path, 80) for path in event.paths[:_NAMED])
+        how = event.how if event.what == "undo" else ()
+        ways = [f" ({way})" for way in how] or [""] * len(event.paths)
+        moved = zip(event.paths[:_NAMED], ways, strict=False)
+        names = ", ".join(f"{one_line(path, 80)}{way}" for path, way in moved)
         changes = f"{count} {'change was' if count == 1 else 'changes were'} {verb}"
-        self._note(f"{changes}{': ' if names else ''}{names}{more}.")
+        again = " /undo again takes this back." if self._attended else ""
+        self._note(f"{changes}{': ' if names else ''}{names}{more}.{again}")
 
     def _verified(self, event: Verified) -> None:
         verdict = "passes" if event.exit == 0 else f"exits with {event.exit}"

@@ -20,7 +20,9 @@ def recap(out: Output, state: State) -> None:
 
 def _stood(state: State) -> Iterator[str]:
     last = state.past[-1] if state.past else None
-    if state.plan:
+    # What is done has no open plan, until a reply to the next goal makes one.
+    is_done = last is not None and last.name == "finish" and last.ok and state.pending is None
+    if state.plan and not is_done:
         yield f"Plan: {'; '.join(state.plan)}"
     reply = state.pending.reply if state.pending else None
     thoughts = reply.thoughts if reply else last.thoughts if last else ""

@@ -1,6 +1,8 @@
 """What a run came to: the receipt for people, the object for programs."""
 
 import json
+import shlex
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -9,8 +11,8 @@ from typing import Any
 from autoagent.amounts import money
 from autoagent.citing import sources
 from autoagent.events import SCHEMA_VERSION, Status, Stopped, Verified
-from autoagent.state import Spent, State
-from autoagent.team.reports import Row, files_changed, hosts, refused, rows
+from autoagent.state import Past, Spent, State
+from autoagent.team.reports import Row, files_changed, files_undone, hosts, refused, rows
 from autoagent.terminal.escape import escaped, one_line
 from autoagent.terminal.layout import paragraph, told
 from autoagent.terminal.output import Output, Style
@@ -37,6 +39,18 @@ _NEXT: dict[Status, str] = {
     "interrupted": "All is kept. To go on where it stopped:",
     "error": "All up to the error is kept. Once its cause is mended:",
 }
+
+
+PLAIN = "autoagent"
+_ONE_MORE = " --goal '…'"
+
+
+def typed_name(typed: str, path: str | None = None) -> str:
+    """What starts this program again in the same shell: its name, or where that isn't found on
+    the `path` (None: the environment's) how it was `typed` with its folder, quoted."""
+    if typed.endswith(f"/{PLAIN}") and shutil.which(PLAIN, path=path) is None:
+        return shlex.quote(typed)
+    return PLAIN
 
 
 def result_object(state: State, journal_hash: str) -> dict[str, Any]:
@@ -69,7 +83,7 @@ def result_object(state: State, journal_hash: str) -> dict[str, Any]:
         "refused": refused(state),
         "agents": [asdict(row) for row in rows(state)],
         "error": None if done else stopped.answer,
-        "resume": stopped.go_on or None,
+        "resume": stopped.go_on.removesuffix(_ONE_MORE) or None,  # some journals have that
         "journal_hash": journal_hash,
     }
 
@@ -78,10 +92,24 @@ def _answer(state: State, stopped: Stopped) -> Any:
     return stopped.answer if state.answer_schema is None else json.loads(stopped.answer)
 
 
-def receipt(out: Output, state: State, journal: Path, *, network: bool = False) -> None:
-    """The lines that end every run. `network`: whether commands could reach any host."""
-    stopped = state.stopped
+def receipt(
+    out: Output,
+    state: State,
+    journal: Path,
+    *,
+    network: bool = False,
+    attended: bool | None = None,
+    program: str = PLAIN,
+) -> None:
+    """The lines that end every run.
+
+    `network`: whether commands could reach any host. `attended`: whether a person was asked;
+    None: as when the session began. `program`: how it is called at this terminal; elsewhere
+    nobody knows where its lines will be pasted.
+    """
+    stopped, started = state.stopped, state.started
     assert stopped is not None
+    program = program if out.is_terminal else PLAIN
     out.line()
     colour = _COLOURS.get(stopped.status, "magenta")
     out.line(out.styled(_headline(stopped), colour), "bold")
@@ -92,13 +120,23 @@ def receipt(out: Output, state: State, journal: Path, *, network: bool = False) 
         told(out, text, mark=f"{name:<9}")
     # What will be pasted is never wrapped.
     changed = state.spans or any(report.changed for report in state.team.reports)
-    if changed and state.started is not None and not state.started.dry_run:
-        out.line(f"{'undo':<9}autoagent undo {escaped(state.started.session)} --to 0")
+    if changed and started is not None and not started.dry_run:
+        out.line(escaped(f"{'undo':<9}{program} undo {started.session} --to 0"))
     out.line(f"{'journal':<9}{escaped(str(journal))}")
     if stopped.go_on:
         out.line()
         out.line(_NEXT[stopped.status])
-        out.line(f"  {escaped(stopped.go_on)}", "bold")
+        asks = attended if attended is not None else started is not None and started.interactive
+        line = _going_on(stopped, attended=asks).removeprefix(PLAIN)
+        out.line(escaped(f"  {program}{line}"), "bold")
+
+
+def _going_on(stopped: Stopped, *, attended: bool) -> str:
+    """The command line that goes on as the run did, asking or not: --goal alone never asks."""
+    line = stopped.go_on.removesuffix(_ONE_MORE)
+    if stopped.status == "done":
+        return line if attended else f"{line}{_ONE_MORE}"
+    return f"{line} --interactive" if attended and " --goal " in line else line
 
 
 def _headline(stopped: Stopped) -> str:
@@ -112,13 +150,35 @@ def _rows(state: State, network: bool) -> Iterator[tuple[str, str]]:
     yield from zip(["goal", *[""] * len(goals)], goals, strict=False)
     checks = [_verdict(state, command_line) for command_line in state.verify]
     yield from zip(["verify", *[""] * len(checks)], checks, strict=False)
+    if failed := _failed_last(state):
+        yield "failed", failed
     yield "files", _files(state)
+    if undone := files_undone(state):
+        yield "undone", _listed(undone)
     yield "hosts", _hosts(state, network)
     if forbidden := refused(state):
         yield "refused", _listed(forbidden)
     agents = list(_agents(state))
     yield from zip(["agents", *[""] * len(agents)], agents, strict=False)
     yield "cost", _cost(state)
+
+
+def _failed_last(state: State) -> str:
+    """What the model's word passes over: the last command that ran, when it failed."""
+    stopped = state.stopped
+    if stopped is None or stopped.status != "done" or stopped.verified:
+        return ""
+    ran = (past for past in reversed(state.past) if _ran(past))
+    last = next(ran, None)
+    if last is None or last.ok:
+        return ""
+    about = f"{last.name} {last.about}".rstrip()
+    return f"{one_line(about, 100)}: {one_line(last.note or 'failed', 60)}, the last command"
+
+
+def _ran(past: Past) -> bool:
+    ends = past.name in ("finish", "give_up")
+    return not (ends or past.refused or past.note.startswith("not run"))
 
 
 def _verdict(state: State, command_line: str) -> str:
@@ -154,7 +214,8 @@ def _counted(steps: int) -> str:
 
 
 def _files(state: State) -> str:
-    return _listed(files_changed(state)) or "none changed"
+    none = "none, all was taken back" if files_undone(state) else "none changed"
+    return _listed(files_changed(state)) or none
 
 
 def _hosts(state: State, network: bool) -> str:
