@@ -4,31 +4,27 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoagent import sessions
 from autoagent.answer_schema import read_schema
 from autoagent.asking import after_trust, trust_question, with_way
 from autoagent.citing import with_sources
-from autoagent.configuration import places
 from autoagent.configuration import settings as setting
 from autoagent.configuration.places import private_folder
 from autoagent.configuration.secrets import Redactor
 from autoagent.configuration.settings import Settings
-from autoagent.configuration.values import from_text
+from autoagent.earlier import Earlier, earlier
 from autoagent.errors import AutoAgentError, ConfigError
 from autoagent.events import SCHEMA_VERSION, Stopped
+from autoagent.lookups import Lookups
 from autoagent.outlets import Outlets
 from autoagent.relaying import Question
 from autoagent.standard_input import standard_input
-from autoagent.state import State
 from autoagent.terminal.bar import bar
-from autoagent.terminal.desk import Desk, line_desk, live_desk, lives
-from autoagent.terminal.escape import one_line
+from autoagent.terminal.desk import Desk, in_foreground, line_desk, live_desk, lives
 from autoagent.terminal.output import Output, standard_error
 from autoagent.terminal.plain import Voices, states_of, voices
 from autoagent.terminal.ringing import Ringing
@@ -43,6 +39,7 @@ if TYPE_CHECKING:
     from autoagent.assembling import Inputs
     from autoagent.session import Session
     from autoagent.terminal.interactive import Terminal
+    from autoagent.terminal.listening import Listening
 
 
 def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -54,7 +51,7 @@ def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = None
     outlets = Outlets(environ)
     try:
-        found = _earlier(given, environ)
+        found = earlier(given, environ)
         settings = setting.load(given, environ, cwd=Path.cwd())
         outlets.open(settings)
         return _run(given, environ, settings, found, outlets)
@@ -69,54 +66,11 @@ def run(given: argparse.Namespace, environ: Mapping[str, str]) -> int:
         outlets.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Earlier:
-    """The session that a run goes on with, or begins a branch of, after that step."""
-
-    session: "sessions.Kept"
-    is_branched: bool
-    step: int | None
-
-
-def _earlier(given: argparse.Namespace, environ: Mapping[str, str]) -> _Earlier | None:
-    """The session of --resume or --fork; it brings its workspace along."""
-    meant = _meant(given, environ)
-    if meant is None:
-        return None
-    option, text = meant
-    wanted, step = from_text("branch", text, option) if option == "--fork" else (text, None)
-    cwd = Path.cwd()
-    named = given.workspace or environ.get("AUTOAGENT_WORKSPACE")
-    folder = Path(named).resolve() if named else cwd
-    found = sessions.find(places.find(environ, cwd=cwd).sessions, wanted, folder)
-    if given.workspace and str(folder) != found.started.workspace:
-        raise ConfigError(
-            f"Session {found.folder.name} works in {found.started.workspace!r}, not in "
-            f"{str(folder)!r}; leave --workspace out."
-        )
-    given.workspace = found.started.workspace
-    return _Earlier(found, option == "--fork", step)
-
-
-def _meant(given: argparse.Namespace, environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """--resume or --fork with its value, typed rather than of the environment; None: neither."""
-    typed = {"--fork": given.fork, "--resume": given.resume}
-    variables = {"--fork": "AUTOAGENT_FORK", "--resume": "AUTOAGENT_RESUME"}
-    usual = {option: environ.get(name) or None for option, name in variables.items()}
-    for values in (typed, usual):
-        found = [(option, text) for option, text in values.items() if text is not None]
-        if len(found) > 1:
-            raise ConfigError("--fork begins a new session, --resume goes on with one: give one.")
-        if found:
-            return found[0]
-    return None
-
-
 def _run(
     given: argparse.Namespace,
     environ: Mapping[str, str],
     settings: Settings,
-    found: _Earlier | None,
+    found: Earlier | None,
     outlets: Outlets,
 ) -> int:
     out = standard_error(settings.color, environ, plain=settings.plain)
@@ -129,9 +83,11 @@ def _run(
         raise ConfigError("--ai-settings goes with a new session; give this one a --goal.")
     one_shot = settings.one_shot or settings.continuous or not at_terminal
     attended = settings.interactive or not one_shot
-    is_done = found is not None and not found.is_branched and _is_done(found.session)
+    is_done = found is not None and found.is_done
     asks_goals = at_terminal and not settings.goals and (found is None or is_done)
-    with _desk(settings, environ, out, live=at_terminal and (attended or asks_goals)) as desk:
+    listens = at_terminal and not attended and _listens(settings)
+    live = attended or asks_goals or listens
+    with _desk(settings, environ, out, live=at_terminal and live, asks=not listens) as desk:
         if attended and (question := trust_question(settings)):
             settings = after_trust(given, environ, settings, desk.prompter, question)
             outlets.open(settings)
@@ -144,12 +100,12 @@ def _run(
         goals = list(settings.goals)
         if not goals and (found is None or asks_goals):
             if found is not None:
-                _tell_done(found.session, desk.out)
+                found.tell(desk.out)
             goals = desk.prompter.goals() if at_terminal else []
             settings = replace(settings, goals=setting.checked_goals(tuple(goals)))
             if not goals:
                 raise ConfigError('There is no goal. Say what is to be reached: --goal "…".')
-        if not attended:
+        if not (attended or listens):
             desk.close()
             desk = line_desk(out)
         return _begin(settings, environ, desk, attended, (goals, context, schema), found, outlets)
@@ -161,7 +117,7 @@ def _begin(
     desk: Desk,
     attended: bool,
     given: tuple[list[str], str, "Schema | None"],
-    found: _Earlier | None,
+    found: Earlier | None,
     outlets: Outlets,
 ) -> int:
     out = desk.out
@@ -177,18 +133,9 @@ def _begin(
     how = {"quiet": settings.quiet, "verbose": verbose, "attended": attended}
     view = voices(out, watched=attended or verbose, **how)
     ringing = Ringing(out, settings.bell, environ)
-    person = None
-    if attended:
-        from autoagent.terminal.interactive import Terminal
-
-        person = Terminal(
-            *(out, desk.keys, desk.prompter, environ, view.main.state, inputs.cancel),
-            changes=partial(_changes, settings),
-            export=partial(_export, settings),
-            results=partial(_result, settings, view.main.state),
-            states=partial(states_of, view),
-            ringing=ringing,
-        )
+    look_up = Lookups(settings, view)
+    person = _person(desk, inputs, look_up, ringing) if attended else None
+    listener = None
     # From here on there is something to end in order.
     with Signals(inputs.cancel, *((person.leave, person.catches) if person else ())):
         try:
@@ -196,23 +143,54 @@ def _begin(
                 session = _begun(inputs, goals, found)
         finally:
             out.write("")  # ends the passing line
-        code = _follow(session, [view, *outlets.views(out)], person, settings, desk, outlets)
+        if out.lives and person is None:
+            from autoagent.terminal.listening import Listening
+
+            clean = Redactor(settings.secrets).clean
+            inside = (inputs.cancel, session.folder, clean)
+            listener = Listening(desk, view.main.state, look_up, *inside)
+        views = [view, *outlets.views(out)]
+        code = _follow(session, views, (person, listener), settings, desk, outlets)
     ringing.ends()
     return code
 
 
-def _desk(settings: Settings, environ: Mapping[str, str], out: Output, *, live: bool) -> Desk:
-    """Where the person sits; `live`: they are to be asked, or watch."""
+def _person(desk: Desk, inputs: "Inputs", look_up: Lookups, ringing: Ringing) -> "Terminal":
+    from autoagent.terminal.interactive import Terminal
+
+    state = look_up.view.main.state
+    return Terminal(
+        *(desk.out, desk.keys, desk.prompter, inputs.environ, state, inputs.cancel),
+        changes=look_up.changes,
+        export=look_up.export,
+        results=look_up.result,
+        states=look_up.states,
+        ringing=ringing,
+    )
+
+
+def _listens(settings: Settings) -> bool:
+    """Whether words are taken from who watches a run that asks nothing."""
+    alone = settings.continuous and not settings.one_shot and not settings.quiet
+    return alone and in_foreground()
+
+
+def _desk(
+    settings: Settings, environ: Mapping[str, str], out: Output, *, live: bool, asks: bool
+) -> Desk:
+    """Where the person sits; `live`: they are to be asked, or watch. `asks`: the run does."""
     if not (live and settings.output_format == "text" and lives(out, environ)):
         return line_desk(out)
+    from autoagent.terminal.listening import WORDS_HERE
     from autoagent.terminal.slash import WORDS
 
+    words = WORDS if asks else WORDS_HERE
     private_folder(settings.places.state)
     history = settings.places.state / "history"
-    return live_desk(out, environ, history, WORDS, Redactor(settings.secrets).clean_so_far)
+    return live_desk(out, environ, history, words, Redactor(settings.secrets).clean_so_far)
 
 
-def _begun(inputs: "Inputs", goals: list[str], found: _Earlier | None) -> "Session":
+def _begun(inputs: "Inputs", goals: list[str], found: Earlier | None) -> "Session":
     from autoagent.starting import resume, start
 
     if found is None:
@@ -224,7 +202,7 @@ def _begun(inputs: "Inputs", goals: list[str], found: _Earlier | None) -> "Sessi
     return fork(inputs, found.session, found.step)
 
 
-def _make_room(settings: Settings, found: "_Earlier | None", out: Output) -> None:
+def _make_room(settings: Settings, found: "Earlier | None", out: Output) -> None:
     """Once a day: what is kept longer than it is to be goes; said only if something went."""
     from autoagent.sessions.daily import make_room
 
@@ -233,53 +211,14 @@ def _make_room(settings: Settings, found: "_Earlier | None", out: Output) -> Non
         out.line(said, "dim")
 
 
-def _is_done(session: "sessions.Kept") -> bool:
-    from autoagent.sessions.summary import summary
-
-    return summary(session.folder).status == "done"
-
-
-def _tell_done(session: "sessions.Kept", out: Output) -> None:
-    """What was reached, before one asks for more."""
-    from autoagent.sessions.summary import summary
-
-    goals = "; ".join(summary(session.folder).goals)
-    out.line(one_line(f"Session {session.folder.name} is done: {goals}", out.width - 1), "dim")
-
-
 def _at_terminal(out: Output) -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and out.is_terminal
-
-
-def _changes(settings: Settings, state: State, step: int | None) -> list[str]:
-    """The difference that the session has made so far, or that step, and what it comes to."""
-    from autoagent.subcommands.taking_back import difference_of
-
-    clean = Redactor(settings.secrets).clean
-    return [clean(line) for line in difference_of(settings.places, state, step)]
-
-
-def _export(settings: Settings, state: State, target: str) -> str:
-    """The session so far in a new file; where."""
-    from autoagent.subcommands.exporting import to_new_file
-
-    assert state.started is not None
-    return to_new_file(settings, state.started.session, target)
-
-
-def _result(settings: Settings, state: State, agent: str, step: int) -> str | None:
-    """The whole text of what that step of an agent of the session brought."""
-    from autoagent.sessions.tree import folder_of
-    from autoagent.subcommands.showing import result_of
-
-    assert state.started is not None
-    return result_of(folder_of(settings.places.sessions / state.started.session, agent), step)
 
 
 def _follow(
     session: "Session",
     views: list[Voices],
-    person: "Terminal | None",
+    who: "tuple[Terminal | None, Listening | None]",
     settings: Settings,
     desk: Desk,
     outlets: Outlets,
@@ -290,6 +229,7 @@ def _follow(
     from autoagent.terminal.receipt import PLAIN, receipt, result_object, typed_name
 
     out = desk.out
+    person, listener = who
     results = StandardOutput(session.cancel)
     for view, entry in product(views, entries_of(session.folder) if session.past else ()):
         view.of(entry.agent).state.apply(entry.event)
@@ -298,7 +238,9 @@ def _follow(
     try:
         if person is not None:
             _attend(session, person, desk)
-        _show(session, views, person, out, results if streams else None)
+        if listener is not None:
+            desk.when_typed(lambda: session.interject(Question(lambda _: None)))
+        _show(session, views, who, out, results if streams else None)
         note_end(state, session.journal)
     except AutoAgentError as error:
         # Not in the journal, which may be what failed.
@@ -308,6 +250,8 @@ def _follow(
     if person is not None:
         clean = Redactor(settings.secrets).clean
         keep_unheard(out, person.unheard(), person.begun, session.folder, state, clean)
+    if listener is not None:
+        listener.ends()
     stopped = state.stopped
     assert stopped is not None
     result = result_object(state, session.journal.hash)
@@ -349,12 +293,13 @@ def _attend(session: "Session", person: "Terminal", desk: Desk) -> None:
 def _show(
     session: "Session",
     views: list[Voices],
-    person: "Terminal | None",
+    who: "tuple[Terminal | None, Listening | None]",
     out: Output,
     results: StandardOutput | None,
 ) -> None:
     from autoagent.journal import Entry
 
+    person, listener = who
     began = time.monotonic() - views[0].main.state.spent.elapsed_s
     if person is not None:
         person.begins(began)
@@ -373,6 +318,8 @@ def _show(
                     item.reply(None)  # whatever became of it, somebody waits
                 if person is not None and item.agent and person.has_words:
                     session.nudge()
+            if listener is not None:
+                listener.look(item.event if isinstance(item, Entry) else None)
 
 
 def _failure(

@@ -31,8 +31,9 @@ class Inbox:
 
     folder: Path
 
-    def put(self, text: str, room: int) -> None:
+    def put(self, text: str, room: int) -> str:
         """Leave a message; it is on disk when this returns, and comes after all that wait.
+        Its name.
 
         ConfigError when it is longer than `room` bytes, StateError when all that wait
         would be, or they are too many.
@@ -45,11 +46,11 @@ class Inbox:
                 "room for: put it into a file in the workspace and tell its name."
             )
         try:
-            self._put(data, room)
+            return self._put(data, room)
         except OSError as error:
             raise StateError(f"{self.folder} can't be written: {error.strerror}.") from error
 
-    def _put(self, data: bytes, room: int) -> None:
+    def _put(self, data: bytes, room: int) -> str:
         self._make()
         names = self.names()
         waiting = sum(self._size(name) for name in names)
@@ -59,16 +60,17 @@ class Inbox:
                 "are the most; they are read with the agent's next prompt: try again then."
             )
         number = int(names[-1].partition("-")[0]) + 1 if names else 1
-        temporary = f".{token_hex(8)}"
+        name, temporary = f"{number:08}-{token_hex(8)}", f".{token_hex(8)}"
         folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self._write(folder, temporary, data)
-            rename_new(folder, temporary, folder, f"{number:08}-{token_hex(8)}")
+            rename_new(folder, temporary, folder, name)
             sync(folder)
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=folder)
             os.close(folder)
+        return name
 
     def _make(self) -> None:
         if self.folder.is_dir():

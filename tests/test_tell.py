@@ -32,7 +32,7 @@ def fed(events: Sequence[Happened]) -> list[str]:
 class Interrupted(Mind):
     """A model during whose n-th call somebody does something."""
 
-    def __init__(self, answers: Sequence[str], number: int, then: Callable[[], None]) -> None:
+    def __init__(self, answers: Sequence[str], number: int, then: Callable[[], object]) -> None:
         super().__init__(answers)
         self._number = number
         self._then = then

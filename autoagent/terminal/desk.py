@@ -1,5 +1,6 @@
 """Where a person sits: what they read, what they type, and how both look."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -57,6 +58,14 @@ def lives(out: Output, environ: Mapping[str, str]) -> bool:
     encoding = getattr(sys.stderr, "encoding", None) or ""
     term = environ.get("TERM", "")
     return out.redraws and term not in ("", "dumb") and encoding.lower().startswith("utf")
+
+
+def in_foreground() -> bool:
+    """Whether this process may read the terminal on standard input; `&` takes that away."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
 
 
 def live_desk(

@@ -1,11 +1,10 @@
 """Questions to a person at a terminal, and what their answers mean."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 
 from autoagent.approval import Answer, Concern
 from autoagent.events import Decided
@@ -13,6 +12,7 @@ from autoagent.relaying import Question
 from autoagent.reply import Reply
 from autoagent.state import State
 from autoagent.terminal.asked import Asked
+from autoagent.terminal.catching import Catching
 from autoagent.terminal.editor import EditFailed, as_text, edited_in, editor_of, retyped
 from autoagent.terminal.escape import one_line
 from autoagent.terminal.keyboard import Interrupted
@@ -68,9 +68,7 @@ class Terminal:
         self._cancel = cancel
         self._early = [_Words(text) for text in prompter.early()]
         self._leaving = False
-        self._lock = Lock()
-        self._asks_for_other = False  # a sub-agent
-        self._caught = False  # a Ctrl-C that is for that
+        self._catching = Catching(cancel, keys.wake)
         self._explained = False
         self._is_over: Callable[[], bool] = lambda: False  # the question that stands
         self.agent = ""  # the sub-agent that asks, "" the session's own agent
@@ -97,7 +95,7 @@ class Terminal:
         asked = Asked(step, reply.command, scope, concerns=concerns, agent=self.agent)
         self._propose(asked, MOST_LINES)
         self._explain()
-        with self._catching():
+        with self._catching.of(self.agent):
             answer = self._decided(asked)
         if self.agent and answer.decided is None and answer.undo is None:
             self._leave_all()
@@ -130,7 +128,7 @@ class Terminal:
         who = f"Agent {self.agent}" if self.agent else "The agent"
         self._out.line(f"{who} asks:", "bold")
         fenced(self._out, question)
-        with self._catching():
+        with self._catching.of(self.agent):
             typed = self._answered()
         if typed is None:
             self._leave_all()
@@ -228,24 +226,7 @@ class Terminal:
     def catches(self) -> bool:
         """Whether a Ctrl-C is for the question of a sub-agent that stands: the session's own
         agent, and what the others run, go on. Called from the signals' thread."""
-        with self._lock:
-            if not self._asks_for_other or self._leaving or self._caught:
-                return False
-            self._caught = True
-        self._keys.wake()
-        return True
-
-    @contextmanager
-    def _catching(self) -> Iterator[None]:
-        with self._lock:
-            self._asks_for_other = bool(self.agent)
-        try:
-            yield
-        finally:
-            with self._lock:
-                late, self._asks_for_other, self._caught = self._caught, False, False
-            if late:  # the question had its answer
-                self._cancel.set("interrupt")
+        return not self._leaving and self._catching.catches()
 
     # Reading an answer.
 
@@ -309,7 +290,7 @@ class Terminal:
         """Whether nothing but one Ctrl-C ended a wait; it counts as heeded then."""
         if self._leaving or self._is_over():
             return False
-        caught, self._caught = self._caught, False
+        caught = self._catching.taken()
         if not self.agent and self._cancel.reason == "interrupt":
             self._cancel.clear()
             return True
@@ -374,7 +355,7 @@ class Terminal:
 
     def _awaited(self, line: Callable[[], str | None]) -> str | None:
         self._keys.forget_wakes()
-        if self._leaving or self._caught or self._is_over():
+        if self._leaving or self._catching.caught or self._is_over():
             raise Interrupted
         self._ringing.asks()
         with self._cancel.calling(self._cancelled):

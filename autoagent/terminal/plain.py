@@ -142,6 +142,11 @@ class Plain:
         """In a log, or when asked for: where a person sits, /memory has them."""
         return self._verbose or not self._out.lives
 
+    @property
+    def _beside_prompt(self) -> bool:
+        """Whether it begins in few words, for somebody who is there; logs have all of them."""
+        return self._attended and self._out.lives
+
     def _note(self, text: str) -> None:
         told(self._out, text, "dim")
 
@@ -153,7 +158,7 @@ class Plain:
             if self._watched and event.role:  # which may name one; the rest is said above
                 self._note(f"Model {event.model}.")
             return
-        for line in first_lines(event, lives=self._out.lives):
+        for line in first_lines(event, lives=self._beside_prompt):
             self._note(line)
 
     def _resumed(self) -> None:
@@ -280,7 +285,8 @@ class Plain:
             self._out.status(f"step {event.step}: waiting {event.wait_s:.0f} s…")
 
     def _noticed(self, event: Noticed) -> None:
-        if self._out.lives and not self._verbose and is_plain_by_then(self.state, event.text):
+        is_plain = self._beside_prompt and not self._verbose
+        if is_plain and is_plain_by_then(self.state, event.text):
             return
         if event.topic == "stuck":
             self._warn(f"The agent was told: {event.text}.")
@@ -288,7 +294,7 @@ class Plain:
             self._note(event.text)
 
     def _fed(self, event: Fed) -> None:
-        """Words that came by `autoagent tell`: whoever watches didn't type them."""
+        """Words that came by `autoagent tell`, or were typed where no question is asked."""
         self._note("The agent is told:")
         self._excerpt(event.text)
 

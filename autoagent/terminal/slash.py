@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import reduce
@@ -55,7 +55,7 @@ _HELP = (
     ("/compact", "sum up the oldest steps now; the last ones stay whole"),
     ("/quit", "leave; the session can be resumed"),
 )
-_KEYS = max(len(key) for key, _ in _HELP) + 2
+KEYS = max(len(key) for key, _ in _HELP) + 2
 WORDS = (
     *((words, meaning) for words, meaning in _HELP if words.startswith("/")),
     ("/help", "what can be typed here"),
@@ -74,6 +74,8 @@ class Slash:
     `results` gives the whole text of a step's result by the agent's name and the step, None
     when it has none; `states` gives where each agent of the session stands, by its name.
     """
+
+    here: Sequence[str] = _HERE
 
     def __init__(
         self,
@@ -96,15 +98,15 @@ class Slash:
 
     def knows(self, typed: str) -> bool:
         """Whether it is one of those that work here; a path (/tmp) may stand in an answer."""
-        return _parted(typed)[0].lower() in _HERE
+        return parted(typed)[0].lower() in _HERE
 
     def takes(self, typed: str) -> bool:
         """Whether it is one of those words, or is written like one."""
-        return bool(_WORD.match(_parted(typed)[0]))
+        return bool(_WORD.match(parted(typed)[0]))
 
     def obeys(self, typed: str) -> bool:
         """Answer what was typed, if it is such a word; /quit is for the caller."""
-        word, rest = _parted(typed)
+        word, rest = parted(typed)
         if not _WORD.match(word) or word.lower() == "/quit":
             return False
         match word.lower():
@@ -138,7 +140,7 @@ class Slash:
             case "/undo":
                 told(self._out, "/undo is for the question whether a command shall run.")
             case unknown:
-                told(self._out, _unknown(unknown))
+                told(self._out, _unknown(unknown, self.here))
         return True
 
     def undo(self, rest: str) -> Undo | None:
@@ -153,7 +155,7 @@ class Slash:
 
     def help(self) -> None:
         for key, meaning in _HELP:
-            paragraph(self._out, meaning, mark=f"{key:<{_KEYS}}")
+            paragraph(self._out, meaning, mark=f"{key:<{KEYS}}")
         told(self._out, _WORDS)
         told(self._out, _CTRL_C)
 
@@ -294,7 +296,7 @@ class Slash:
         told(self._out, f"Session {state.started.session} in {state.started.workspace}.")
 
 
-def _parted(typed: str) -> tuple[str, str]:
+def parted(typed: str) -> tuple[str, str]:
     """The word and what stands behind it, for a word that works here also on further lines."""
     word = re.split(r"\s", typed, maxsplit=1)[0]
     if word.lower() in _HERE:
@@ -336,7 +338,7 @@ def _no_result(rest: str, step: int, last: int) -> str:
     return f"Step {step} has no result; the newest one is of step {last}."
 
 
-def _unknown(word: str) -> str:
-    if near := get_close_matches(word, _HERE, 1):
+def _unknown(word: str, here: Sequence[str]) -> str:
+    if near := get_close_matches(word, here, 1):
         return f"There is no {word}; did you mean {near[0]}?"
-    return f"There is no {word}. There are: {' '.join(_HERE)}"
+    return f"There is no {word}. There are: {' '.join(here)}"

@@ -11,7 +11,7 @@ from autoagent.terminal.output import Output
 from autoagent.wishes import NewGoal, NewLimit, NewModel, Wish
 
 SHORTEST_KEPT = 3  # characters: y, n and the like are no history
-_ROOM = 2  # of a window of so many tokens: bytes, about an eighth of it
+ROOM = 2  # of a window of so many tokens: bytes, about an eighth of it
 
 
 def keep_unheard(
@@ -21,18 +21,19 @@ def keep_unheard(
     folder: Path,
     state: State,
     clean: Callable[[str], str],
+    waiting: Sequence[str] = (),
 ) -> None:
-    """Leave the words where the session finds them when it goes on. One that is done doesn't by
-    itself: then they are said, and so is what can't be kept, and a line that wasn't sent.
-
-    `clean` takes secrets out.
-    """
-    lost = words = [clean(text) for text in words]
-    if words and state.stopped is not None and state.stopped.status != "done":
+    """Leave the words where the session finds them when it goes on; those that are `waiting` are
+    there. One that is done doesn't by itself: then they are said, and so is what can't be kept,
+    and a line that wasn't sent. `clean` takes secrets out."""
+    words = [clean(text) for text in words]
+    kept, lost = list(waiting), list(words)
+    if not is_done(state):
         lost = [text for text in words if not _kept(text, folder, state)]
-        if len(lost) < len(words):
-            out.line("The agent didn't get these words; it does when the session goes on:", "bold")
-            fenced(out, "\n".join(text for text in words if text not in lost))
+        kept += [text for text in words if text not in lost]
+    if kept:
+        out.line("The agent didn't get these words; it does when the session goes on:", "bold")
+        fenced(out, "\n".join(kept))
     if lost:
         out.line("The agent didn't get these words; they are kept nowhere else:", "bold")
         fenced(out, "\n".join(lost))
@@ -41,6 +42,11 @@ def keep_unheard(
         back = "; the arrow up brings it back in the next session" if is_history else ""
         out.line(f"Begun and not sent{back}:", "bold")
         fenced(out, clean(begun))
+
+
+def is_done(state: State) -> bool:
+    """Whether the session has come to its end, so that nobody goes on with it."""
+    return state.stopped is None or state.stopped.status == "done"
 
 
 def unmet(out: Output, wishes: Sequence[Wish]) -> list[str]:
@@ -65,7 +71,7 @@ def _too_late(out: Output, typed: str) -> None:
 
 def _kept(text: str, folder: Path, state: State) -> bool:
     try:
-        Inbox(folder / INBOX).put(text, state.window // _ROOM)
+        Inbox(folder / INBOX).put(text, state.window // ROOM)
     except AutoAgentError:
         return False
     return True

@@ -1,6 +1,7 @@
 """The lines at the bottom of the terminal: what is going on, the line that is typed, the bar."""
 
 import asyncio
+import atexit
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -99,6 +100,7 @@ class Screen:
         """Draw the lines; from the main thread, which hears of a resize. Until somebody else
         heeds them, the signals that would end the process at once leave in order."""
         ready = Event()
+        atexit.register(self.close)  # a signal may end the program where nobody closes it
         self._thread = Thread(target=self._work, args=(ready,), name="screen", daemon=True)
         try:
             for number in (signal.SIGTERM, signal.SIGHUP):
@@ -118,6 +120,7 @@ class Screen:
             if self._thread is not None and self._thread.ident is not None:
                 self._thread.join(_ENDED_S)
             self._write_pending()
+        atexit.unregister(self.close)
         for number, handler in self._before.items():
             if signal.getsignal(number) in (_leave, self._resized):  # nobody heeds it by now
                 signal.signal(number, handler)
