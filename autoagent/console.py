@@ -102,6 +102,8 @@ def _run(
             if found is not None:
                 found.tell(desk.out)
             goals = desk.prompter.goals() if at_terminal else []
+            if any(goal.lower() == "/quit" for goal in goals):
+                goals = []
             settings = replace(settings, goals=setting.checked_goals(tuple(goals)))
             if not goals:
                 raise ConfigError('There is no goal. Say what is to be reached: --goal "…".')

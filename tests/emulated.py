@@ -88,9 +88,9 @@ class Emulated:
             )
         return self.rows
 
-    def looks(self, at_most_s: float) -> None:
-        """Take what comes next, if anything does."""
-        self._fed(at_most_s)
+    def looks(self, at_most_s: float) -> bool:
+        """Take what comes next; whether anything did."""
+        return self._fed(at_most_s)
 
     def sees(self, *texts: str) -> list[str]:
         """Until each text stands on the screen."""
