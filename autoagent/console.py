@@ -288,8 +288,7 @@ def _attend(session: "Session", person: "Terminal", desk: Desk) -> None:
         if person.look():
             session.nudge()
 
-    question = Question(look)
-    desk.when_typed(lambda: session.interject(question))
+    desk.when_typed(lambda: session.interject(Question(look)))
 
 
 def _show(

@@ -108,6 +108,8 @@ def test_a_word_with_a_slash_is_answered_at_once_while_it_works(tmp_path: Path) 
         seen.sees("/plan", "the open plan")
         seen.types(TAB + ENTER)
         seen.sees("> /plan", "There is no open plan.", "step 1: thinking…")
+        seen.types("/agents" + ENTER)  # and again, when that was answered
+        seen.sees("There are no sub-agents.", "step 1: thinking…")
         held.set()
         assert seen.ends() == 0
 

@@ -79,7 +79,8 @@ class Terminal:
             return None
         self.agent = asked.agent
         self._is_over = asked.answer.done
-        asked.answer.add_done_callback(lambda _: self._keys.wake())
+        if asked.agent:  # its end may be that of its question
+            asked.answer.add_done_callback(lambda _: self._keys.wake())
         with self._out.meanwhile() if asked.agent else nullcontext():
             return asked.put(self)
 

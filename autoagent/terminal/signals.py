@@ -16,6 +16,8 @@ _REASONS: dict[int, Reason] = {
     signal.SIGHUP: "hangup",
 }
 
+_NO_MORE = 0  # is no signal
+
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
@@ -83,16 +85,16 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._fd_before)
-        os.close(self._written)
+        os.write(self._written, bytes([_NO_MORE]))
         self._thread.join()
+        os.close(self._written)
         os.close(self._read)
 
     def _heard(self, number: int, _frame: FrameType | None) -> None:
         """The pipe has it already."""
 
     def _pass_on(self) -> None:
-        while data := os.read(self._read, 1):
-            number = data[0]
+        while (number := os.read(self._read, 1)[0]) != _NO_MORE:
             if signal.getsignal(number) != self._heard:
                 continue  # somebody else heeds it for a while
             reason = _REASONS[number]
