@@ -111,8 +111,7 @@ class Agent:
         if reason is not None:
             words = None
             if self.person is not None and reason == "interrupt":
-                self.cancel.clear()  # before it is asked: the next one is another wish
-                words = self.person.interrupted()
+                words = self.person.interrupted(self.cancel.clear)
             if words is None:
                 why = self.cancel.reason or reason  # the terminal may be gone meanwhile
                 raise Ended(ended_by(why, self.state, self.caller.elapsed_s))

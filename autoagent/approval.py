@@ -1,7 +1,7 @@
 """Who must agree to a command: the table of effects, and what a person can answer."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -82,8 +82,11 @@ class Person(Protocol):
         """Whether they wish since the last time that the oldest steps leave the prompt."""
         ...
 
-    def interrupted(self) -> str | None:
-        """After Ctrl-C: words for the agent, "" to go on, None to leave."""
+    def interrupted(self, heeded: Callable[[], None]) -> str | None:
+        """After Ctrl-C: words for the agent, "" to go on, None to leave.
+
+        `heeded` is called before they are asked for: the next Ctrl-C is another wish.
+        """
         ...
 
 

@@ -61,8 +61,8 @@ class Relay:
     def wants_room(self) -> bool:
         return not self._agent and self._asked(lambda person: person.wants_room()) is True
 
-    def interrupted(self) -> str | None:
-        answer = None if self._agent else self._asked(lambda person: person.interrupted())
+    def interrupted(self, heeded: Callable[[], None]) -> str | None:
+        answer = None if self._agent else self._asked(lambda person: person.interrupted(heeded))
         return answer if isinstance(answer, str) else None
 
     def _asked(self, put: Callable[[Person], object]) -> object:

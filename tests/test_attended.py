@@ -65,7 +65,8 @@ class Reader:
     def wants_room(self) -> bool:
         return False
 
-    def interrupted(self) -> str | None:
+    def interrupted(self, heeded: Callable[[], None]) -> str | None:
+        heeded()
         return self._after_interrupt
 
 

@@ -93,7 +93,7 @@ def test_two_signals_at_the_goals_leave_the_terminal_as_it_was(tmp_path: Path) -
 def test_a_signal_after_the_end_takes_nothing_of_it_away(tmp_path: Path) -> None:
     """The answer, the receipt and what was to run at the end."""
     ended = tmp_path / "ended"
-    answer = says("finish", answer="line\n" * 4000)
+    answer = says("finish", answer="line\n" * 20_000)
     given = ("-i", "--on-end", f"touch {ended}", "Write")
     with emulated(tmp_path, [answer], *given) as seen:
         seen.waits(lambda rows: rows and rows[-1] == "line")
@@ -187,7 +187,7 @@ def test_an_editor_that_a_script_starts_ends_with_the_run(tmp_path: Path) -> Non
     mark = f"asleep-{os.getpid()}"
     editor = tmp_path / "editor"
     # Its output wakes who looks at the terminal.
-    editor.write_text(f"#!/bin/bash\n(exec -a {mark} bash -c 'sleep 1; echo; sleep 300')\n")
+    editor.write_text(f"#!/bin/bash\n(exec -a {mark} bash -c 'sleep 1; echo; sleep 300; :')\n")
     editor.chmod(0o700)
     with emulated(tmp_path, [WRITE, DONE], "Write", EDITOR=str(editor)) as seen:
         seen.answers(ASKS, "e")

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ class Talkative:
     def wants_room(self) -> bool:
         return False
 
-    def interrupted(self) -> str | None:
+    def interrupted(self, heeded: Callable[[], None]) -> str | None:
         return None
 
 

@@ -346,7 +346,7 @@ class Watcher:
     def wants_room(self) -> bool:
         return False
 
-    def interrupted(self) -> str | None:
+    def interrupted(self, heeded: Callable[[], None]) -> str | None:
         return None
 
 

@@ -159,7 +159,7 @@ class Recorded:
     def wants_room(self) -> bool:
         return False
 
-    def interrupted(self) -> str | None:
+    def interrupted(self, heeded: Callable[[], None]) -> str | None:
         return None
 
 

@@ -209,9 +209,10 @@ class Terminal:
         wished, self._slash.compact = self._slash.compact, False
         return wished
 
-    def interrupted(self) -> str | None:
+    def interrupted(self, heeded: Callable[[], None]) -> str | None:
         if self._leaving:
             return None
+        heeded()
         self._out.line()
         cut = self._state.reserved
         if cut is not None and cut.purpose == "step":
