@@ -70,10 +70,12 @@ def _run(argv: list[str], cancel: Cancel) -> int:
     told: list[int] = []  # of it and of all that it began: $EDITOR may be a script
 
     def end() -> None:
-        if not told:
-            told.extend([*_beneath(process.pid), process.pid])
-            _send(told, signal.SIGTERM)
+        try:
             late.start()
+        except RuntimeError:  # it is told for a second time
+            return
+        told.extend([*_beneath(process.pid), process.pid])
+        _send(told, signal.SIGTERM)
 
     late = Timer(_END_S, _send, [told, signal.SIGKILL])
     late.daemon = True
