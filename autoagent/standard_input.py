@@ -6,6 +6,7 @@ import sys
 
 from autoagent.errors import ConfigError
 from autoagent.terminal.output import Output
+from autoagent.terminal.signals import waking
 
 _SILENCE_S = 300.0
 _LARGEST_INPUT = 10_000_000  # bytes
@@ -15,11 +16,20 @@ def standard_input(out: Output) -> str:
     """All of standard input; an end of waiting when it stays open and silent."""
     if sys.stdin is None:
         raise ConfigError("Standard input is closed, so `-` has nothing to read; leave `-` out.")
+    with waking() as signalled:
+        return _read(out, signalled)
+
+
+def _read(out: Output, signalled: int) -> str:
     data = b""
     said = False
     while True:
         waiting_s = _SILENCE_S if said else 3.0
-        if not select.select([0], [], [], waiting_s)[0]:
+        ready = select.select([0, signalled], [], [], waiting_s)[0]
+        if signalled in ready:
+            os.read(signalled, 100)  # its handler has run, and may have raised
+            continue
+        if not ready:
             if said:
                 raise ConfigError(
                     f"Standard input stayed open and silent for {_SILENCE_S:.0f} s. `-` reads it "

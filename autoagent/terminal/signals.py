@@ -34,6 +34,22 @@ def without_interrupts() -> Iterator[None]:
 
 
 @contextmanager
+def waking() -> Iterator[int]:
+    """A descriptor that can be read from as soon as a signal came, to be waited for with others.
+    One that came just before a wait begins would else be heeded after it. From the main thread
+    alone."""
+    read, written = os.pipe()
+    os.set_blocking(written, False)
+    before = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+    try:
+        yield read
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(written)
+        os.close(read)
+
+
+@contextmanager
 def deferred() -> Iterator[None]:
     """What would end the program waits until something is done; from the main thread alone."""
     came: list[int] = []
