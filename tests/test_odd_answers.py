@@ -7,6 +7,9 @@ from threading import Event
 import pytest
 
 from autoagent.inbox import INBOX
+from autoagent.reply import Command
+from autoagent.terminal.editor import as_text, edited_in
+from commands.cancel import Cancel
 from tests.emulated import CTRL_C, ENTER, UP, emulated
 from tests.fake_openai import Answer
 from tests.program import says
@@ -65,6 +68,15 @@ def test_an_edit_keeps_the_blanks_around_the_text(tmp_path: Path) -> None:
         assert seen.ends() == 0
 
         assert (seen.workspace / "a.py").read_text() == f"{_TEXT}# end"
+
+
+def test_an_interruption_from_before_ends_no_editor() -> None:
+    """It was for somebody else: Ctrl-C in an editor is the editor's own."""
+    cancel = Cancel()
+    cancel.set("interrupt")
+    command = Command("write_file", {"path": "a.txt", "content": "text"})
+
+    assert edited_in(["true"], as_text(command), cancel) == command
 
 
 def test_quit_leaves_wherever_it_is_typed(tmp_path: Path) -> None:

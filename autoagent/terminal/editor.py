@@ -54,7 +54,7 @@ def edited_in(editor: list[str], text: str, cancel: Cancel) -> Command:
             draft = path.read_text("utf-8", "replace")
     except OSError as error:
         raise EditFailed(f"The editor failed: {error}", text) from error
-    if cancel.reason is not None:
+    if ends(cancel):
         raise EditFailed("The editor was ended", draft if draft != text else "")
     if code:
         raise EditFailed(f"The editor {editor[0]} ended with {code}.", text)
@@ -64,12 +64,19 @@ def edited_in(editor: list[str], text: str, cancel: Cancel) -> Command:
         raise EditFailed(f"That can't be read: {error}", draft) from error
 
 
+def ends(cancel: Cancel) -> bool:
+    """Whether it ends an editor, too: Ctrl-C is the editor's own, or was for somebody else."""
+    return cancel.reason not in (None, "interrupt")
+
+
 def _run(argv: list[str], cancel: Cancel) -> int:
     """Its exit code. Some programs don't mind being told to end; they are killed."""
     process = subprocess.Popen(argv)  # noqa: S603
     told: list[int] = []  # of it and of all that it began: $EDITOR may be a script
 
     def end() -> None:
+        if not ends(cancel):
+            return
         try:
             late.start()
         except RuntimeError:  # it is told for a second time

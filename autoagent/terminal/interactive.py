@@ -13,7 +13,7 @@ from autoagent.reply import Reply
 from autoagent.state import State
 from autoagent.terminal.asked import Asked
 from autoagent.terminal.catching import Catching
-from autoagent.terminal.editor import EditFailed, as_text, edited_in, editor_of, retyped
+from autoagent.terminal.editor import EditFailed, as_text, edited_in, editor_of, ends, retyped
 from autoagent.terminal.escape import one_line
 from autoagent.terminal.keyboard import Interrupted
 from autoagent.terminal.layout import fenced, told
@@ -327,7 +327,7 @@ class Terminal:
             told(self._out, "It is as it was.")
             return asked
         except EditFailed as failed:
-            if self._cancel.reason is not None:
+            if ends(self._cancel):
                 self._give_back(failed)
                 raise Interrupted from None
             told(self._out, str(failed), "magenta")
